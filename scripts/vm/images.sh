@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What a guest boots from: a Debian bookworm root, one image for each kernel as it holds the modules.
+
+guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod iproute2 iputils-ping
+	busybox-static strace tcpdump curl nginx-light redis-server redis-tools openssh-server
+	openssh-client postgresql-15 postgresql-client python3 ethtool nftables libcap2-bin
+	netcat-openbsd netbase mandoc dash diffutils hostname mount"
+
+guest_passwd()
+{
+	cat <<-END
+		root:x:0:0:root:/root:/bin/bash
+		daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+		www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+		sshd:x:100:65534::/run/sshd:/usr/sbin/nologin
+		redis:x:101:101::/var/lib/redis:/usr/sbin/nologin
+		postgres:x:102:102::/var/lib/postgresql:/bin/bash
+		user:x:1000:1000:user:/home/user:/bin/bash
+		nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+	END
+}
+
+# No maintainer script has run: write the files that they would have written.
+finish_guest()
+{
+	local tree=$1/tree
+
+	mkdir -p "$tree"/{dev,proc,sys,run,tmp,root,payload,results,home/user} \
+		"$tree"/var/{lib/redis,log/redis,lib/postgresql,log/nginx,lib/nginx,www}
+	guest_passwd >"$tree/etc/passwd"
+	cut -d: -f1,3 "$tree/etc/passwd" | grep -v '^sshd' | sed 's/:/:x:/; s/$/:/' |
+		sed 's/^nobody/nogroup/' >"$tree/etc/group"
+	sed 's/:.*/:*:19000:0:99999:7:::/' "$tree/etc/passwd" >"$tree/etc/shadow"
+	echo tcpdrop >"$tree/etc/hostname"
+	printf '%s\n' '127.0.0.1 localhost tcpdrop' '::1 localhost ip6-localhost' \
+		>"$tree/etc/hosts"
+	printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' 'services: files' \
+		'protocols: files' >"$tree/etc/nsswitch.conf"
+	ln -sf gawk "$tree/usr/bin/awk"
+	ln -sf nc.openbsd "$tree/usr/bin/nc"
+	ln -sf /proc/self/mounts "$tree/etc/mtab"
+	ln -sf /run "$tree/var/run"
+	as_root ldconfig -r "$tree"
+}
+
+guest_dir()
+{
+	deb_tree guest bookworm install "$guest_packages" finish_guest
+}
+
+# image_from DIR IMAGE FREE-MEGABYTES
+image_from()
+{
+	local dir=$1 image=$2 free=$3 used in_tree
+
+	used=$(du -sm --apparent-size "$dir" | cut -f1)
+
+	truncate -s $((used * 5 / 4 + free))M "$image"
+	set_in_tree "$(tools_dir)/tree" sbin/mke2fs
+	as_root "${in_tree[@]}" -q -F -t ext4 -O ^has_journal -m 0 -d "$dir" "$image"
+}
+
+make_root_image()
+{
+	local guest=$1 kernel=$2 dir=$3
+	local tree=$dir/tree
+
+	say "making the root image for $(<"$kernel/release")"
+	mkdir -p "$dir"
+	cp -al "$guest/tree" "$tree"
+	cp -al "$kernel/tree/usr/lib/modules" "$tree/usr/lib/"
+	install -m 755 "$vm_dir/guest-init" "$tree/usr/sbin/init"
+	image_from "$tree" "$dir/image" 512
+	rm -rf "$tree"
+}
+
+# root_image KERNEL-DIR: print the path of the image that this kernel boots from.
+root_image()
+{
+	local kernel=$1 guest key dir
+
+	guest=$(guest_dir)
+	key=$({ echo "$guest $kernel"; cat "$vm_dir/guest-init"; } | digest)
+	dir=$(cached "root-${kernel##*/kernel-}" "$key" make_root_image "$guest" "$kernel")
+	echo "$dir/image"
+}

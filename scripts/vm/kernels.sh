@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The stock Debian kernels that tcpdrop is tried on.
+
+# series  suites                               compiler
+kernel_table()
+{
+	cat <<-END
+		6.1 bookworm,bookworm-security gcc-12
+	END
+}
+
+# kernel_row SERIES: sets suites and compiler.
+kernel_row()
+{
+	local name
+
+	while read -r name suites compiler; do
+		[ "$name" != "$1" ] || break
+	done < <(kernel_table)
+	[ "$name" = "$1" ] || die "no kernel $1: known are $(kernel_table | cut -d' ' -f1 | xargs)"
+	suites=${suites//,/ }
+}
+
+# The newest release of a series, such as 6.1.0-56-cloud-amd64.
+newest_release()
+{
+	local root=$1 series=$2
+
+	APT_CONFIG=$root/apt.conf apt-cache search --names-only \
+		"^linux-image-${series//./\\.}\\.[0-9].*-cloud-amd64\$" |
+		sed 's/^linux-image-//; s/ .*//' | sort -V | tail -n 1
+}
+
+# Image, headers and those of their dependencies that come from the kernel's own source.
+kernel_packages()
+{
+	local root=$1 series=$2 release=$3
+
+	APT_CONFIG=$root/apt.conf apt-cache depends --recurse --no-recommends --no-suggests \
+		--no-conflicts --no-breaks --no-replaces --no-enhances \
+		"linux-image-$release" "linux-headers-$release" |
+		grep -E "^linux-(image|headers|kbuild|binary|modules|base)-${series//./\\.}" |
+		sort -u | xargs
+}
+
+# Header packages name each other by absolute paths in one place only.
+finish_kernel()
+{
+	local release=$1 dir=$2 tree=$2/tree
+
+	find "$tree/boot" "$tree/usr/lib/modules/$release" -name 'vmlinuz*' \
+		-exec mv {} "$dir/vmlinuz" \;
+	[ -s "$dir/vmlinuz" ] || die "linux-image-$release has no vmlinuz"
+	# shellcheck disable=SC2016 # for make
+	sed -i 's,/usr/src/,$(dir $(lastword $(MAKEFILE_LIST)))../,' \
+		"$tree/usr/src/linux-headers-$release/Makefile"
+	rm -f "$tree/usr/lib/modules/$release"/{build,source}
+	run_in_tree "$(tools_dir)/tree" sbin/depmod -b "$tree" "$release"
+	echo "$release" >"$dir/release"
+}
+
+# Print the directory of a kernel: vmlinuz, release, and the packages under tree/.
+kernel_dir()
+{
+	local series=$1 root release suites compiler
+
+	kernel_row "$series"
+	root=$(apt_root "$suites")
+	release=$(newest_release "$root" "$series")
+	[ -n "$release" ] || die "the archive has no kernel $series"
+	deb_tree "kernel-$series" "$suites" download \
+		"$(kernel_packages "$root" "$series" "$release")" finish_kernel "$release"
+}
+
+# kernel_make SERIES ARGUMENT...: make in the header tree, with the compiler that it wants.
+kernel_make()
+{
+	local series=$1 dir suites compiler
+	shift
+
+	kernel_row "$series"
+	need_host make=make "$compiler=$compiler" ld=binutils
+	dir=$(kernel_dir "$series")
+	make -C "$dir/tree/usr/src/linux-headers-$(<"$dir/release")" "CC=$compiler" "$@"
+}
