@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The skin: rules as directories of configfs.
+ *
+ *	/sys/kernel/config/tcpdrop/
+ *	  web/			mkdir makes a rule, rmdir removes it
+ *	    saddr ... max	what the rule means (rw)
+ *	    count list		what it would drop now (ro)
+ *	    commit		drop it (wo)
+ *	    last_error		why the last refused write was refused (ro)
+ *	    result/		what the last commit did (ro)
+ *
+ * configfs calls show and store with the rule's directory alive, and rmdir
+ * waits for them; so nothing here takes a reference on the rule.
+ */
+#include <linux/configfs.h>
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "configfs.h"
+#include "drop.h"
+#include "rule.h"
+#include "walk.h"
+
+/* configfs cuts a longer write and hands on the rest as a second one. */
+#define WRITE_CUT	4095
+
+/**
+ * struct rule_item - a rule's directory
+ * @group: the directory
+ * @result_group: its subdirectory
+ * @lock: protects @rule, @error, @committing and @listings
+ * @rule: the rule
+ * @error: why the last refused write was refused
+ * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
+ * @listings: listings made and not yet read, see rule_list_read()
+ * @result: written by the commit alone, read without a lock
+ */
+struct rule_item {
+	struct config_group group;
+	struct config_group result_group;
+	struct mutex lock;
+	struct rule rule;
+	struct rule_error error;
+	bool committing;
+	struct list_head listings;
+	struct drop_result result;
+};
+
+/* The text of a list file between the two calls that read it. */
+struct listing {
+	struct list_head entry;
+	const struct task_struct *reader;
+	char *text;
+	size_t len;
+};
+
+static struct rule_item *to_rule_item(struct config_item *item)
+{
+	return container_of(to_config_group(item), struct rule_item, group);
+}
+
+static struct drop_result *to_result(struct config_item *item)
+{
+	return &container_of(to_config_group(item), struct rule_item,
+			     result_group)->result;
+}
+
+/* Returns @ret, or @count for a write that succeeded, and keeps the reason. */
+static ssize_t write_done(struct rule_item *ri, int ret, size_t count)
+{
+	lockdep_assert_held(&ri->lock);
+
+	if (ret)
+		return ret;
+	ri->error.text[0] = '\0';
+	return count;
+}
+
+/* The reasons for which any write to the file @name is refused. */
+static int check_write(struct rule_item *ri, const char *name,
+		       const char *page, size_t count)
+{
+	lockdep_assert_held(&ri->lock);
+
+	if (count >= WRITE_CUT) {
+		rule_error_set(&ri->error, name, page, count,
+			       "too long for one write");
+		return -EFBIG;
+	}
+	if (ri->committing) {
+		rule_error_set(&ri->error, name, page, strcspn(page, "\n"),
+			       "a commit of this rule is running");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static ssize_t attr_store(struct config_item *item, enum rule_attr attr,
+			  const char *page, size_t count)
+{
+	struct rule_item *ri = to_rule_item(item);
+	ssize_t ret;
+
+	mutex_lock(&ri->lock);
+	ret = check_write(ri, rule_attr_name(attr), page, count);
+	if (!ret)
+		ret = rule_store(&ri->rule, attr, page, count, &ri->error);
+	ret = write_done(ri, ret, count);
+	mutex_unlock(&ri->lock);
+	return ret;
+}
+
+static ssize_t attr_show(struct config_item *item, enum rule_attr attr, char *page)
+{
+	struct rule_item *ri = to_rule_item(item);
+	int len;
+
+	mutex_lock(&ri->lock);
+	len = rule_show(&ri->rule, attr, page, PAGE_SIZE);
+	mutex_unlock(&ri->lock);
+	return len;
+}
+
+#define RULE_ATTR(_name, _attr)							\
+static ssize_t rule_##_name##_show(struct config_item *item, char *page)	\
+{										\
+	return attr_show(item, _attr, page);					\
+}										\
+static ssize_t rule_##_name##_store(struct config_item *item,			\
+				    const char *page, size_t count)		\
+{										\
+	return attr_store(item, _attr, page, count);				\
+}										\
+CONFIGFS_ATTR(rule_, _name)
+
+RULE_ATTR(saddr, RULE_SADDR);
+RULE_ATTR(daddr, RULE_DADDR);
+RULE_ATTR(sport, RULE_SPORT);
+RULE_ATTR(dport, RULE_DPORT);
+RULE_ATTR(port, RULE_PORT);
+RULE_ATTR(state, RULE_STATE);
+RULE_ATTR(netns, RULE_NETNS);
+RULE_ATTR(max, RULE_MAX);
+
+/* Looks at the rule as it is now, unlocked while it does so. */
+static int snapshot(struct rule_item *ri, struct rule *rule)
+{
+	int ret;
+
+	mutex_lock(&ri->lock);
+	ret = rule_copy(rule, &ri->rule);
+	mutex_unlock(&ri->lock);
+	return ret;
+}
+
+static ssize_t rule_count_show(struct config_item *item, char *page)
+{
+	struct walk walk;
+	struct rule rule;
+	u64 count;
+	int ret;
+
+	ret = snapshot(to_rule_item(item), &rule);
+	if (ret)
+		return ret;
+
+	ret = walk_init(&walk, &rule);
+	if (!ret) {
+		count = walk_count(&walk);
+		walk_exit(&walk);
+		ret = scnprintf(page, PAGE_SIZE, "%llu\n", count);
+	}
+	rule_destroy(&rule);
+	return ret;
+}
+CONFIGFS_ATTR_RO(rule_, count);
+
+static void listing_free(struct listing *listing)
+{
+	if (!listing)
+		return;
+	kvfree(listing->text);
+	kfree(listing);
+}
+
+/* Takes the listing that the current task has made out of the list, if any. */
+static struct listing *listing_take(struct rule_item *ri)
+{
+	struct listing *listing, *found = NULL;
+
+	mutex_lock(&ri->lock);
+	list_for_each_entry(listing, &ri->listings, entry) {
+		if (listing->reader == current) {
+			list_del(&listing->entry);
+			found = listing;
+			break;
+		}
+	}
+	mutex_unlock(&ri->lock);
+	return found;
+}
+
+static int make_text(struct rule_item *ri, struct listing *listing)
+{
+	struct walk walk;
+	struct rule rule;
+	int ret;
+
+	ret = snapshot(ri, &rule);
+	if (ret)
+		return ret;
+
+	ret = walk_init(&walk, &rule);
+	if (!ret) {
+		ret = walk_list(&walk, &listing->text, &listing->len);
+		walk_exit(&walk);
+	}
+	rule_destroy(&rule);
+	return ret;
+}
+
+static ssize_t listing_make(struct rule_item *ri)
+{
+	struct listing *listing;
+	ssize_t ret;
+
+	listing = kzalloc(sizeof(*listing), GFP_KERNEL);
+	if (!listing)
+		return -ENOMEM;
+
+	ret = make_text(ri, listing);
+	if (ret || !listing->len) {
+		listing_free(listing);
+		return ret;
+	}
+
+	ret = listing->len;
+	listing->reader = current;
+	mutex_lock(&ri->lock);
+	list_add(&listing->entry, &ri->listings);
+	mutex_unlock(&ri->lock);
+	return ret;
+}
+
+/*
+ * configfs reads a binary attribute by two calls in a row, one without @buf
+ * for the length and one for the content, which it keeps for the open file.
+ * Both must speak of one moment, so the first makes the text and the second
+ * hands it over.  Should the second fail to come, for want of memory, the
+ * text is found by the task's next read or freed with the rule.
+ */
+static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
+{
+	struct rule_item *ri = to_rule_item(item);
+	struct listing *listing = listing_take(ri);
+	ssize_t ret = -EIO;
+
+	if (!buf) {
+		listing_free(listing);
+		return listing_make(ri);
+	}
+	if (listing && listing->len == len) {
+		memcpy(buf, listing->text, len);
+		ret = len;
+	}
+	listing_free(listing);
+	return ret;
+}
+CONFIGFS_BIN_ATTR_RO(rule_, list, NULL, 0);
+
+/* Says why a commit did not come to its end, unless that is known. */
+static void commit_error(struct rule_item *ri, int err)
+{
+	const char *reason;
+
+	switch (err) {
+	case -EPERM:
+		reason = "needs CAP_NET_ADMIN over the network namespace";
+		break;
+	case -E2BIG:
+		reason = "more sockets match than max allows";
+		break;
+	case -EINTR:
+		reason = "interrupted by a signal";
+		break;
+	default:
+		reason = "out of memory";
+		break;
+	}
+	rule_error_set(&ri->error, "commit", "1", 1, reason);
+}
+
+static int commit_begin(struct rule_item *ri, const char *page, size_t count,
+			struct rule *rule)
+{
+	int ret;
+
+	lockdep_assert_held(&ri->lock);
+
+	ret = check_write(ri, "commit", page, count);
+	if (ret)
+		return ret;
+
+	if (memchr(page, '\0', count) || !sysfs_streq(page, "1")) {
+		rule_error_set(&ri->error, "commit", page, strcspn(page, "\n"),
+			       "only 1 can be written");
+		return -EINVAL;
+	}
+	if (!rule_selects(&ri->rule)) {
+		rule_error_set(&ri->error, "commit", "1", 1,
+			       "no selector is set; state = all is everything");
+		return -EINVAL;
+	}
+
+	ret = rule_copy(rule, &ri->rule);
+	if (ret) {
+		commit_error(ri, ret);
+		return ret;
+	}
+	ri->committing = true;
+	return 0;
+}
+
+static ssize_t rule_commit_store(struct config_item *item, const char *page,
+				 size_t count)
+{
+	struct rule_item *ri = to_rule_item(item);
+	struct rule rule;
+	ssize_t ret;
+
+	mutex_lock(&ri->lock);
+	ret = commit_begin(ri, page, count, &rule);
+	mutex_unlock(&ri->lock);
+	if (ret)
+		return ret;
+
+	ret = drop_commit(&rule, &ri->result);
+	rule_destroy(&rule);
+
+	mutex_lock(&ri->lock);
+	ri->committing = false;
+	if (ret)
+		commit_error(ri, ret);
+	ret = write_done(ri, ret, count);
+	mutex_unlock(&ri->lock);
+	return ret;
+}
+CONFIGFS_ATTR_WO(rule_, commit);
+
+static ssize_t rule_last_error_show(struct config_item *item, char *page)
+{
+	struct rule_item *ri = to_rule_item(item);
+	int len = 0;
+
+	mutex_lock(&ri->lock);
+	if (ri->error.text[0])
+		len = scnprintf(page, PAGE_SIZE, "%s\n", ri->error.text);
+	mutex_unlock(&ri->lock);
+	return len;
+}
+CONFIGFS_ATTR_RO(rule_, last_error);
+
+static struct configfs_attribute *rule_attrs[] = {
+	&rule_attr_saddr,
+	&rule_attr_daddr,
+	&rule_attr_sport,
+	&rule_attr_dport,
+	&rule_attr_port,
+	&rule_attr_state,
+	&rule_attr_netns,
+	&rule_attr_max,
+	&rule_attr_count,
+	&rule_attr_commit,
+	&rule_attr_last_error,
+	NULL,
+};
+
+static struct configfs_bin_attribute *rule_bin_attrs[] = {
+	&rule_attr_list,
+	NULL,
+};
+
+static ssize_t counter_show(const unsigned long *counter, char *page)
+{
+	return scnprintf(page, PAGE_SIZE, "%lu\n", READ_ONCE(*counter));
+}
+
+#define RESULT_ATTR(_name)							\
+static ssize_t result_##_name##_show(struct config_item *item, char *page)	\
+{										\
+	return counter_show(&to_result(item)->_name, page);			\
+}										\
+CONFIGFS_ATTR_RO(result_, _name)
+
+RESULT_ATTR(matched);
+RESULT_ATTR(dropped);
+RESULT_ATTR(failed);
+RESULT_ATTR(remaining);
+RESULT_ATTR(elapsed_us);
+
+static ssize_t result_states_show(struct config_item *item, char *page)
+{
+	const struct drop_result *result = to_result(item);
+	unsigned int rank, state;
+	unsigned long dropped;
+	int len = 0;
+
+	for (rank = 0; rank < CONN_STATE_RANKS; rank++) {
+		state = conn_state_by_rank(rank);
+		dropped = READ_ONCE(result->states[state]);
+		if (dropped)
+			len += scnprintf(page + len, PAGE_SIZE - len, "%s %lu\n",
+					 conn_state_name(state), dropped);
+	}
+	return len;
+}
+CONFIGFS_ATTR_RO(result_, states);
+
+static struct configfs_attribute *result_attrs[] = {
+	&result_attr_matched,
+	&result_attr_dropped,
+	&result_attr_failed,
+	&result_attr_remaining,
+	&result_attr_elapsed_us,
+	&result_attr_states,
+	NULL,
+};
+
+static const struct config_item_type result_type = {
+	.ct_attrs	= result_attrs,
+	.ct_owner	= THIS_MODULE,
+};
+
+static void rule_release(struct config_item *item)
+{
+	struct rule_item *ri = to_rule_item(item);
+	struct listing *listing, *next;
+
+	list_for_each_entry_safe(listing, next, &ri->listings, entry)
+		listing_free(listing);
+	rule_destroy(&ri->rule);
+	mutex_destroy(&ri->lock);
+	kfree(ri);
+}
+
+static struct configfs_item_operations rule_item_ops = {
+	.release	= rule_release,
+};
+
+static const struct config_item_type rule_type = {
+	.ct_item_ops	= &rule_item_ops,
+	.ct_attrs	= rule_attrs,
+	.ct_bin_attrs	= rule_bin_attrs,
+	.ct_owner	= THIS_MODULE,
+};
+
+static struct config_group *make_rule(struct config_group *parent, const char *name)
+{
+	struct rule_item *ri;
+
+	ri = kzalloc(sizeof(*ri), GFP_KERNEL);
+	if (!ri)
+		return ERR_PTR(-ENOMEM);
+
+	rule_init(&ri->rule);
+	mutex_init(&ri->lock);
+	INIT_LIST_HEAD(&ri->listings);
+	config_group_init_type_name(&ri->group, name, &rule_type);
+	config_group_init_type_name(&ri->result_group, "result", &result_type);
+	configfs_add_default_group(&ri->result_group, &ri->group);
+	return &ri->group;
+}
+
+static struct configfs_group_operations rules_group_ops = {
+	.make_group	= make_rule,
+};
+
+static const struct config_item_type rules_type = {
+	.ct_group_ops	= &rules_group_ops,
+	.ct_owner	= THIS_MODULE,
+};
+
+static struct configfs_subsystem rules_subsystem = {
+	.su_group = {
+		.cg_item = {
+			.ci_namebuf	= "tcpdrop",
+			.ci_type	= &rules_type,
+		},
+	},
+};
+
+/**
+ * tcpdrop_configfs_init() - make /sys/kernel/config/tcpdrop
+ *
+ * Context: process context, when the module is loaded.
+ * Return: 0 or a negative errno.
+ */
+int __init tcpdrop_configfs_init(void)
+{
+	config_group_init(&rules_subsystem.su_group);
+	mutex_init(&rules_subsystem.su_mutex);
+	return configfs_register_subsystem(&rules_subsystem);
+}
+
+/**
+ * tcpdrop_configfs_exit() - take /sys/kernel/config/tcpdrop away
+ *
+ * A rule keeps the module loaded, so there are none left.
+ *
+ * Context: process context, when the module is unloaded or failed to load.
+ */
+void tcpdrop_configfs_exit(void)
+{
+	configfs_unregister_subsystem(&rules_subsystem);
+}

@@ -1,0 +1,754 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rule: parse, print and match.
+ *
+ * Every list attribute is a pair of range sets over 128-bit keys, so one
+ * tokenizer, one store, one show and one look-up serve them all; an attribute
+ * type only turns an item into ranges and a range into an item.
+ */
+#include <linux/bits.h>
+#include <linux/bitops.h>
+#include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/inet.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "rule.h"
+
+/* The longest item: two bracketed addresses with a dash between them. */
+#define ITEM_MAX	112
+
+/* The longest line that a reader can write back; see attr_store() of configfs. */
+#define LINE_LIMIT	4094
+
+#define ITEM_QUOTE_MAX	60
+
+/**
+ * struct item_type - what the items of a list are
+ * @parse: turns an item into ranges, adding to the set; 0, -ENOMEM, or
+ *         -EINVAL with the reason
+ * @print: turns a range into an item, returns its length
+ */
+struct item_type {
+	int (*parse)(struct ranges *into, char *item, const char **reason);
+	int (*print)(char *buf, size_t size, const struct key_range *r);
+};
+
+/* One item of a list as it was written; refers to the written text. */
+struct token {
+	const char *text;
+	size_t len;
+};
+
+/* Addresses */
+
+/* A key whose @bits lowest bits are ones. */
+static struct range_key low_bits(unsigned int bits)
+{
+	return (struct range_key){
+		.hi = bits > 64 ? GENMASK_ULL(bits - 65, 0) : 0,
+		.lo = bits ? GENMASK_ULL(min(bits, 64U) - 1, 0) : 0,
+	};
+}
+
+static unsigned int addr_width(const struct range_key *addr)
+{
+	return addr->space == CONN_IPV4 ? 32 : 128;
+}
+
+static int parse_ipv4(const char *text, struct range_key *key)
+{
+	char canonical[CONN_ADDR_MAX];
+	__be32 addr;
+
+	if (!in4_pton(text, -1, (u8 *)&addr, -1, NULL))
+		return -EINVAL;
+
+	/* Leading zeros are octal to some and decimal to others. */
+	*key = conn_ipv4_key(addr);
+	conn_print_addr(canonical, sizeof(canonical), key);
+	return strcmp(text, canonical) ? -EINVAL : 0;
+}
+
+static int parse_ipv6(const char *text, struct in6_addr *addr)
+{
+	const char *end;
+
+	if (!in6_pton(text, -1, addr->s6_addr, -1, &end) || *end)
+		return -EINVAL;
+	return 0;
+}
+
+/* Takes "[ADDR]" apart; only an IPv6 address has brackets. */
+static int strip_brackets(char **text)
+{
+	size_t len = strlen(*text);
+
+	if (**text != '[')
+		return 0;
+	if ((*text)[len - 1] != ']' || !strchr(*text, ':'))
+		return -EINVAL;
+
+	(*text)[len - 1] = '\0';
+	(*text)++;
+	return 0;
+}
+
+static int parse_addr(char *text, struct range_key *key)
+{
+	struct in6_addr addr;
+
+	if (strip_brackets(&text))
+		return -EINVAL;
+	if (!strchr(text, ':'))
+		return parse_ipv4(text, key);
+	if (parse_ipv6(text, &addr))
+		return -EINVAL;
+
+	*key = conn_ipv6_key(&addr);
+	return 0;
+}
+
+/* Decimal digits and nothing else: no sign, no base prefix. */
+static int parse_number(const char *text, u64 max, u64 *value)
+{
+	if (!isdigit(*text) || kstrtou64(text, 10, value) || *value > max)
+		return -EINVAL;
+	return 0;
+}
+
+/* Of a v4-mapped address whose prefix reaches into the IPv4 part, the IPv4 prefix. */
+static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
+			const char **reason)
+{
+	bool mapped = strchr(addr, ':');
+	struct range_key host;
+	u64 len;
+
+	*reason = "not an address";
+	if (parse_addr(addr, &r->first))
+		return -EINVAL;
+	mapped = mapped && r->first.space == CONN_IPV4;
+
+	*reason = "not a prefix length";
+	if (parse_number(prefix, mapped ? 128 : addr_width(&r->first), &len))
+		return -EINVAL;
+	if (mapped && len >= 96) {
+		len -= 96;
+	} else if (mapped) {
+		r->first.space = CONN_IPV6;
+		r->first.lo |= 0xffffULL << 32;
+	}
+
+	host = low_bits(addr_width(&r->first) - len);
+	r->first.hi &= ~host.hi;
+	r->first.lo &= ~host.lo;
+	r->last = r->first;
+	r->last.hi |= host.hi;
+	r->last.lo |= host.lo;
+	return 0;
+}
+
+static int parse_addr_range(char *first, char *last, struct key_range *r,
+			    const char **reason)
+{
+	*reason = "not an address";
+	if (parse_addr(first, &r->first) || parse_addr(last, &r->last))
+		return -EINVAL;
+	*reason = "a range of both IPv4 and IPv6";
+	if (r->first.space != r->last.space)
+		return -EINVAL;
+	*reason = "a reversed range";
+	return range_key_cmp(&r->first, &r->last) > 0 ? -EINVAL : 0;
+}
+
+static int addr_parse(struct ranges *into, char *item, const char **reason)
+{
+	struct key_range r;
+	char *sep;
+	int ret;
+
+	sep = strpbrk(item, "/-");
+	if (sep && *sep == '/') {
+		*sep++ = '\0';
+		ret = parse_prefix(item, sep, &r, reason);
+	} else if (sep) {
+		*sep++ = '\0';
+		ret = parse_addr_range(item, sep, &r, reason);
+	} else {
+		*reason = "not an address";
+		ret = parse_addr(item, &r.first);
+		r.last = r.first;
+	}
+	return ret ? ret : ranges_add(into, &r);
+}
+
+/* The prefix length of a range that is a prefix, or -1. */
+static int range_prefix(const struct key_range *r)
+{
+	u64 hi = r->first.hi ^ r->last.hi, lo = r->first.lo ^ r->last.lo;
+	unsigned int bits = hweight64(hi) + hweight64(lo);
+	struct range_key host = low_bits(bits);
+
+	if (host.hi != hi || host.lo != lo || r->first.hi & hi || r->first.lo & lo)
+		return -1;
+	return addr_width(&r->first) - bits;
+}
+
+static int addr_print(char *buf, size_t size, const struct key_range *r)
+{
+	int prefix = range_prefix(r);
+	int len;
+
+	len = conn_print_addr(buf, size, &r->first);
+	if (range_is_single(r))
+		return len;
+	if (prefix >= 0)
+		return len + scnprintf(buf + len, size - len, "/%d", prefix);
+
+	len += scnprintf(buf + len, size - len, "-");
+	return len + conn_print_addr(buf + len, size - len, &r->last);
+}
+
+static const struct item_type addr_type = {
+	.parse = addr_parse,
+	.print = addr_print,
+};
+
+/* Ports */
+
+static int parse_port(const char *text, struct range_key *key)
+{
+	*key = (struct range_key){};
+	if (parse_number(text, U16_MAX, &key->lo) || !key->lo)
+		return -EINVAL;
+	return 0;
+}
+
+static int port_parse(struct ranges *into, char *item, const char **reason)
+{
+	char *dash = strchr(item, '-');
+	struct key_range r;
+
+	if (dash)
+		*dash++ = '\0';
+
+	*reason = "not a port number";
+	if (parse_port(item, &r.first) || parse_port(dash ? dash : item, &r.last))
+		return -EINVAL;
+	*reason = "a reversed range";
+	if (range_key_cmp(&r.first, &r.last) > 0)
+		return -EINVAL;
+	return ranges_add(into, &r);
+}
+
+static int number_print(char *buf, size_t size, const struct key_range *r)
+{
+	if (range_is_single(r))
+		return scnprintf(buf, size, "%llu", (unsigned long long)r->first.lo);
+	return scnprintf(buf, size, "%llu-%llu", (unsigned long long)r->first.lo,
+			 (unsigned long long)r->last.lo);
+}
+
+static const struct item_type port_type = {
+	.parse = port_parse,
+	.print = number_print,
+};
+
+/* States: their keys are ranks, so that they are printed in that order. */
+
+static int state_parse(struct ranges *into, char *item, const char **reason)
+{
+	unsigned int states = conn_states_by_name(item);
+	struct key_range r = {};
+	unsigned int rank;
+	int ret;
+
+	*reason = "not a TCP state";
+	if (!states)
+		return -EINVAL;
+
+	for (rank = 0; rank < CONN_STATE_RANKS; rank++) {
+		if (!(states & BIT(conn_state_by_rank(rank))))
+			continue;
+		r.first.lo = rank;
+		r.last.lo = rank;
+		ret = ranges_add(into, &r);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int state_print(char *buf, size_t size, const struct key_range *r)
+{
+	return scnprintf(buf, size, "%s",
+			 conn_state_name(conn_state_by_rank(r->first.lo)));
+}
+
+static const struct item_type state_type = {
+	.parse = state_parse,
+	.print = state_print,
+};
+
+static unsigned int states_of(const struct ranges *set)
+{
+	unsigned int states = 0;
+	size_t i;
+
+	for (i = 0; i < set->nr; i++)
+		states |= BIT(conn_state_by_rank(set->v[i].first.lo));
+	return states;
+}
+
+/* LISTEN is meant only where it is named, so it is not part of "everything". */
+static unsigned int selected_states(const struct selector *sel)
+{
+	unsigned int yes = states_of(&sel->yes);
+
+	return (yes ? yes : CONN_STATES_ALL) & ~states_of(&sel->no);
+}
+
+/* The attributes */
+
+static const struct {
+	const char *name;
+	const struct item_type *type;
+} attrs[RULE_NR_ATTRS] = {
+	[RULE_SADDR]	= { "saddr", &addr_type },
+	[RULE_DADDR]	= { "daddr", &addr_type },
+	[RULE_SPORT]	= { "sport", &port_type },
+	[RULE_DPORT]	= { "dport", &port_type },
+	[RULE_PORT]	= { "port", &port_type },
+	[RULE_STATE]	= { "state", &state_type },
+	[RULE_NETNS]	= { "netns" },
+	[RULE_MAX]	= { "max" },
+};
+
+/**
+ * rule_attr_name() - what an attribute is called
+ * @attr: the attribute
+ *
+ * Return: its name, as that of its file.
+ */
+const char *rule_attr_name(enum rule_attr attr)
+{
+	return attrs[attr].name;
+}
+
+/**
+ * rule_error_set() - say why a write is refused
+ * @err: where to
+ * @attr: the name of the file written to
+ * @item: what offends, of @len characters; long ones are cut, and what does
+ *        not print becomes a question mark, so that the reason stays a line
+ * @len: length of @item
+ * @reason: why
+ */
+void rule_error_set(struct rule_error *err, const char *attr,
+		    const char *item, size_t len, const char *reason)
+{
+	size_t quoted = min_t(size_t, len, ITEM_QUOTE_MAX);
+	char quote[ITEM_QUOTE_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < quoted; i++)
+		quote[i] = isascii(item[i]) && isprint(item[i]) ? item[i] : '?';
+	quote[quoted] = '\0';
+
+	scnprintf(err->text, sizeof(err->text), "%s: \"%s%s\": %s", attr, quote,
+		  quoted < len ? "..." : "", reason);
+}
+
+static void selector_free(struct selector *sel)
+{
+	ranges_free(&sel->yes);
+	ranges_free(&sel->no);
+}
+
+static bool selector_is_set(const struct selector *sel)
+{
+	return sel->yes.nr || sel->no.nr;
+}
+
+static int selector_append(struct selector *sel, const struct selector *more)
+{
+	int ret;
+
+	ret = ranges_reserve(&sel->yes, more->yes.nr);
+	if (ret)
+		return ret;
+	ret = ranges_reserve(&sel->no, more->no.nr);
+	if (ret)
+		return ret;
+
+	ranges_append(&sel->yes, &more->yes);
+	ranges_append(&sel->no, &more->no);
+	return 0;
+}
+
+static void selector_sort(struct selector *sel)
+{
+	ranges_sort(&sel->yes);
+	ranges_sort(&sel->no);
+}
+
+static bool selector_match(const struct selector *sel, const struct range_key *key)
+{
+	return (!sel->yes.nr || ranges_contain(&sel->yes, key)) &&
+	       !ranges_contain(&sel->no, key);
+}
+
+static const char *skip_blanks(const char *p, const char *end)
+{
+	while (p < end && isspace(*p))
+		p++;
+	return p;
+}
+
+static const char *skip_item(const char *p, const char *end)
+{
+	while (p < end && !isspace(*p) && *p != ',')
+		p++;
+	return p;
+}
+
+/* Is @text empty, or the one word that clears an attribute? */
+static bool text_clears(const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	text = skip_blanks(text, end);
+	if (text == end)
+		return true;
+	return end - text >= 3 && !memcmp(text, "any", 3) &&
+	       skip_blanks(text + 3, end) == end;
+}
+
+static int parse_item(const struct item_type *type, struct selector *sel,
+		      const struct token *token, const char **reason)
+{
+	bool negated = *token->text == '!';
+	size_t len = token->len - negated;
+	char item[ITEM_MAX];
+
+	*reason = "an empty item";
+	if (!len)
+		return -EINVAL;
+	*reason = "too long an item";
+	if (len >= sizeof(item))
+		return -EINVAL;
+
+	memcpy(item, token->text + negated, len);
+	item[len] = '\0';
+	return type->parse(negated ? &sel->no : &sel->yes, item, reason);
+}
+
+/* On failure @token is the item that was refused. */
+static int parse_list(const struct item_type *type, struct selector *sel,
+		      const char *text, size_t len, struct token *token,
+		      const char **reason)
+{
+	const char *end = text + len;
+	const char *p = text;
+	int ret;
+
+	do {
+		token->text = skip_blanks(p, end);
+		p = skip_item(token->text, end);
+		token->len = p - token->text;
+		*reason = "an empty item";
+		ret = token->len ? parse_item(type, sel, token, reason) : -EINVAL;
+		if (ret)
+			return ret;
+
+		p = skip_blanks(p, end);
+		if (p == end)
+			return 0;
+		if (*p == ',')
+			p++;
+	} while (true);
+}
+
+static int store_list(struct rule *rule, enum rule_attr attr, const char *text,
+		      size_t len, struct token *bad, const char **reason)
+{
+	struct selector *sel = &rule->sel[attr];
+	bool add = len && *text == '+';
+	struct selector new = {};
+	int ret = 0;
+
+	if (add) {
+		text++;
+		len--;
+	}
+	if (add || !text_clears(text, len))
+		ret = parse_list(attrs[attr].type, &new, text, len, bad, reason);
+	if (!ret && add)
+		ret = selector_append(sel, &new);
+	else if (!ret)
+		swap(*sel, new);
+
+	selector_free(&new);
+	return ret;
+}
+
+/* Cuts the blanks off both ends. */
+static struct token trim(const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	text = skip_blanks(text, end);
+	while (end > text && isspace(end[-1]))
+		end--;
+	return (struct token){ text, end - text };
+}
+
+static int store_max(struct rule *rule, const struct token *token,
+		     const char **reason)
+{
+	char number[24];
+	u64 max = 0;
+
+	*reason = "not a number";
+	if (!text_clears(token->text, token->len)) {
+		if (token->len >= sizeof(number))
+			return -EINVAL;
+		memcpy(number, token->text, token->len);
+		number[token->len] = '\0';
+		if (parse_number(number, U64_MAX, &max))
+			return -EINVAL;
+	}
+	rule->max = max;
+	return 0;
+}
+
+/* The namespace of the process that commits is the only choice so far. */
+static int store_netns(const struct token *token, const char **reason)
+{
+	*reason = "not a network namespace";
+	if (text_clears(token->text, token->len))
+		return 0;
+	return token->len == 4 && !memcmp(token->text, "self", 4) ? 0 : -EINVAL;
+}
+
+/**
+ * rule_store() - write an attribute
+ * @rule: the rule
+ * @attr: the attribute
+ * @text: what is written, @len characters
+ * @len: length of @text
+ * @err: filled if the write is refused
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL if @text is not of the attribute's grammar, -ENOMEM; the
+ * rule is as it was then.
+ */
+int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
+	       size_t len, struct rule_error *err)
+{
+	const char *reason = "not text";
+	struct token token = trim(text, len);
+	int ret;
+
+	if (memchr(text, '\0', len))
+		ret = -EINVAL;
+	else if (attr < RULE_NR_SELECTORS)
+		ret = store_list(rule, attr, text, len, &token, &reason);
+	else if (attr == RULE_MAX)
+		ret = store_max(rule, &token, &reason);
+	else
+		ret = store_netns(&token, &reason);
+
+	if (ret == -ENOMEM)
+		reason = "out of memory";
+	if (ret)
+		rule_error_set(err, rule_attr_name(attr), token.text, token.len,
+			       reason);
+	else if (attr == RULE_STATE)
+		rule->states = selected_states(&rule->sel[RULE_STATE]);
+	return ret;
+}
+
+/* Prints one of the two sets of a list; false if not all of it fitted. */
+static bool show_ranges(const struct item_type *type, const struct ranges *set,
+			const char *sign, char *buf, size_t size, int *len)
+{
+	char item[ITEM_MAX];
+	size_t i;
+
+	for (i = 0; i < set->nr; i++) {
+		size_t need = type->print(item, sizeof(item), &set->v[i]) +
+			      strlen(sign) + strlen(",") + sizeof(" ...\n");
+
+		if (*len + need > size)
+			return false;
+		*len += scnprintf(buf + *len, size - *len, "%s%s%s",
+				  *len ? "," : "", sign, item);
+	}
+	return true;
+}
+
+static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
+		     size_t size)
+{
+	const struct item_type *type = attrs[attr].type;
+	struct selector *sel = &rule->sel[attr];
+	bool all;
+	int len = 0;
+
+	if (!selector_is_set(sel))
+		return scnprintf(buf, size, "any\n");
+
+	selector_sort(sel);
+	size = min_t(size_t, size, LINE_LIMIT + 1);
+	all = show_ranges(type, &sel->yes, "", buf, size, &len) &&
+	      show_ranges(type, &sel->no, "!", buf, size, &len);
+	return len + scnprintf(buf + len, size - len, all ? "\n" : " ...\n");
+}
+
+/**
+ * rule_show() - read an attribute
+ * @rule: the rule; its lists are sorted by that
+ * @attr: the attribute
+ * @buf: where to
+ * @size: of @buf
+ *
+ * Return: the length of the line, which rule_store() takes back unless it
+ * ends in " ...", for more than fits.
+ */
+int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size)
+{
+	if (attr < RULE_NR_SELECTORS)
+		return show_list(rule, attr, buf, size);
+	if (attr == RULE_MAX)
+		return scnprintf(buf, size, "%llu\n", (unsigned long long)rule->max);
+	return scnprintf(buf, size, "self\n");
+}
+
+/**
+ * rule_init() - make a rule with nothing set
+ * @rule: the rule, whatever it held
+ */
+void rule_init(struct rule *rule)
+{
+	*rule = (struct rule){ .states = CONN_STATES_ALL };
+}
+
+/**
+ * rule_destroy() - give back what a rule has allocated
+ * @rule: the rule, to be initialised before it is used again
+ */
+void rule_destroy(struct rule *rule)
+{
+	unsigned int i;
+
+	for (i = 0; i < RULE_NR_SELECTORS; i++)
+		selector_free(&rule->sel[i]);
+}
+
+/**
+ * rule_copy() - take a snapshot of a rule, ready to match
+ * @dst: whatever it held; to be freed by rule_destroy() if this succeeds
+ * @src: the rule; its lists are sorted by that
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int rule_copy(struct rule *dst, struct rule *src)
+{
+	unsigned int i;
+	int ret = 0;
+
+	rule_init(dst);
+	dst->states = src->states;
+	dst->max = src->max;
+	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
+		selector_sort(&src->sel[i]);
+		ret = ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
+		if (!ret)
+			ret = ranges_copy(&dst->sel[i].no, &src->sel[i].no);
+	}
+	if (ret)
+		rule_destroy(dst);
+	return ret;
+}
+
+/**
+ * rule_selects() - does a rule say which sockets it means?
+ * @rule: the rule
+ *
+ * Return: false if it would match everything for want of a selector.
+ */
+bool rule_selects(const struct rule *rule)
+{
+	unsigned int i;
+
+	for (i = 0; i < RULE_NR_SELECTORS; i++)
+		if (selector_is_set(&rule->sel[i]))
+			return true;
+	return false;
+}
+
+/* Either end makes a positive item match; an excluded one must be at neither. */
+static bool match_port(const struct selector *sel, const struct range_key *sport,
+		       const struct range_key *dport)
+{
+	if (ranges_contain(&sel->no, sport) || ranges_contain(&sel->no, dport))
+		return false;
+	return !sel->yes.nr || ranges_contain(&sel->yes, sport) ||
+	       ranges_contain(&sel->yes, dport);
+}
+
+/**
+ * rule_match() - does a rule mean a connection?
+ * @rule: a rule made by rule_copy()
+ * @conn: the connection
+ *
+ * Context: any.
+ * Return: true if every attribute that is set matches.
+ */
+bool rule_match(const struct rule *rule, const struct conn *conn)
+{
+	const struct range_key sport = { .lo = conn->sport };
+	const struct range_key dport = { .lo = conn->dport };
+	const struct selector *sel = rule->sel;
+
+	return rule->states & BIT(conn->state) &&
+	       selector_match(&sel[RULE_SPORT], &sport) &&
+	       selector_match(&sel[RULE_DPORT], &dport) &&
+	       match_port(&sel[RULE_PORT], &sport, &dport) &&
+	       selector_match(&sel[RULE_SADDR], &conn->saddr) &&
+	       selector_match(&sel[RULE_DADDR], &conn->daddr);
+}
+
+static bool only_key(const struct selector *sel, struct range_key *key)
+{
+	if (sel->yes.nr != 1 || !range_is_single(&sel->yes.v[0]))
+		return false;
+	*key = sel->yes.v[0].first;
+	return true;
+}
+
+/**
+ * rule_exact() - does a rule name both ends of a single connection?
+ * @rule: a rule made by rule_copy()
+ * @ends: filled with the addresses and ports if so
+ *
+ * Return: true if no other pair of ends can match.
+ */
+bool rule_exact(const struct rule *rule, struct conn *ends)
+{
+	struct range_key sport, dport;
+
+	if (!only_key(&rule->sel[RULE_SADDR], &ends->saddr) ||
+	    !only_key(&rule->sel[RULE_DADDR], &ends->daddr) ||
+	    !only_key(&rule->sel[RULE_SPORT], &sport) ||
+	    !only_key(&rule->sel[RULE_DPORT], &dport))
+		return false;
+
+	ends->sport = sport.lo;
+	ends->dport = dport.lo;
+	return ends->saddr.space == ends->daddr.space;
+}

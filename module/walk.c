@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Looking through TCP's tables.
+ *
+ * Every bucket is read under its lock.  A reader under RCU alone could miss a
+ * socket at the moment when a time-wait minisock takes its place, and under
+ * the lock whatever is linked cannot be freed.  A socket never changes its
+ * bucket, which is given by its ends, so one pass over the buckets sees each
+ * socket that lives as long as the pass, and sees it once.
+ */
+#include <linux/capability.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/tcp.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_timewait_sock.h>
+#include <net/ipv6.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "compat.h"
+#include "conn.h"
+#include "rule.h"
+#include "walk.h"
+
+/* How many buckets are looked through between two chances to reschedule. */
+#define BUCKETS_AT_ONCE	256
+
+#define BATCH_MIN	64
+
+static struct inet_hashinfo *walk_hashinfo(const struct walk *walk)
+{
+	return walk->net->ipv4.tcp_death_row.hashinfo;
+}
+
+static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
+{
+	return hashinfo->ehash_mask + 1;
+}
+
+/* Where the connection between two exact ends has its place. */
+static unsigned int exact_bucket(const struct walk *walk, const struct conn *ends)
+{
+	struct in6_addr saddr, daddr;
+	u32 hash;
+
+	if (ends->saddr.space == CONN_IPV4) {
+		hash = inet_ehashfn(walk->net, htonl(ends->saddr.lo), ends->sport,
+				    htonl(ends->daddr.lo), htons(ends->dport));
+	} else {
+		saddr = conn_ipv6_addr(&ends->saddr);
+		daddr = conn_ipv6_addr(&ends->daddr);
+		hash = inet6_ehashfn(walk->net, &saddr, ends->sport, &daddr,
+				     htons(ends->dport));
+	}
+	return hash & walk_hashinfo(walk)->ehash_mask;
+}
+
+/**
+ * walk_init() - prepare to look for what a rule means
+ * @walk: the walk, to be given back by walk_exit() if this succeeds
+ * @rule: a rule made by rule_copy(); must outlive the walk
+ *
+ * The namespace is that of the calling process, and is held.  A socket does
+ * not hold its namespace in every state, so nobody may touch one of another.
+ *
+ * Context: process context.
+ * Return: 0, or -EPERM if the process lacks CAP_NET_ADMIN over the namespace.
+ */
+int walk_init(struct walk *walk, const struct rule *rule)
+{
+	struct net *net = current->nsproxy->net_ns;
+	struct inet_hashinfo *hashinfo;
+	struct conn ends;
+
+	if (!ns_capable(net->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+
+	walk->rule = rule;
+	walk->net = get_net(net);
+	hashinfo = walk_hashinfo(walk);
+
+	if (rule_exact(rule, &ends)) {
+		walk->first = exact_bucket(walk, &ends);
+		walk->end = walk->first + 1;
+		return 0;
+	}
+
+	walk->first = 0;
+	walk->end = ehash_size(hashinfo);
+	if (rule->states & TCPF_LISTEN)
+		walk->end += listen_table_size(hashinfo);
+	return 0;
+}
+
+/**
+ * walk_exit() - give back what walk_init() took
+ * @walk: the walk
+ */
+void walk_exit(struct walk *walk)
+{
+	put_net(walk->net);
+}
+
+static unsigned int sock_conn_state(const struct sock *sk)
+{
+	unsigned int state = inet_sk_state_load(sk);
+
+	if (state == TCP_TIME_WAIT)
+		return READ_ONCE(inet_twsk(sk)->tw_substate);
+	if (state == TCP_NEW_SYN_RECV)
+		return TCP_SYN_RECV;
+	return state;
+}
+
+/*
+ * A socket of family AF_INET6 that talks IPv4 is an IPv4 socket; only the
+ * IPv4 fields count then.  In a time-wait minisock of family AF_INET the IPv6
+ * fields hold junk, hence the family first.
+ */
+static bool sock_is_ipv6(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return sk->sk_family == AF_INET6 &&
+	       !ipv6_addr_v4mapped(&sk->sk_v6_daddr) &&
+	       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
+#else
+	return false;
+#endif
+}
+
+/* Reads nothing but what sockets of every kind have in struct sock_common. */
+static void conn_from_sock(struct conn *conn, const struct sock *sk)
+{
+	conn->state = sock_conn_state(sk);
+	conn->sport = sk->sk_num;
+	conn->dport = ntohs(sk->sk_dport);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sock_is_ipv6(sk)) {
+		conn->saddr = conn_ipv6_key(&sk->sk_v6_rcv_saddr);
+		conn->daddr = conn_ipv6_key(&sk->sk_v6_daddr);
+		return;
+	}
+#endif
+	conn->saddr = conn_ipv4_key(sk->sk_rcv_saddr);
+	conn->daddr = conn_ipv4_key(sk->sk_daddr);
+}
+
+/*
+ * Sockets of the kernel's own (NFS and the like) hold no reference on their
+ * namespace; one in repair mode is being checkpointed.
+ */
+static bool sock_is_exempt(const struct sock *sk)
+{
+	if (sk->sk_state == TCP_NEW_SYN_RECV)
+		sk = inet_reqsk(sk)->rsk_listener;
+	return sk_fullsock(sk) &&
+	       (!sk->sk_net_refcnt || tcp_sk(sk)->repair);
+}
+
+static bool walk_match(const struct walk *walk, const struct sock *sk,
+		       struct conn *conn)
+{
+	if (!net_eq(sock_net(sk), walk->net))
+		return false;
+
+	conn_from_sock(conn, sk);
+	return rule_match(walk->rule, conn) && !sock_is_exempt(sk);
+}
+
+static void walk_chain(const struct walk *walk, spinlock_t *lock,
+		       struct hlist_nulls_head *chain, walk_visit_t visit, void *arg)
+{
+	struct hlist_nulls_node *node;
+	struct conn conn;
+	struct sock *sk;
+
+	/* Most buckets are empty; what comes in later is no older than the walk. */
+	if (hlist_nulls_empty(chain))
+		return;
+
+	spin_lock_bh(lock);
+	sk_nulls_for_each(sk, node, chain)
+		if (walk_match(walk, sk, &conn))
+			visit(sk, &conn, arg);
+	spin_unlock_bh(lock);
+}
+
+/**
+ * walk_bucket() - visit the matching sockets of one bucket
+ * @walk: the walk
+ * @bucket: its number, from @walk->first to below @walk->end
+ * @visit: called for each of them
+ * @arg: passed on to @visit
+ *
+ * Context: process context; takes the bucket's lock.
+ */
+void walk_bucket(const struct walk *walk, unsigned int bucket,
+		 walk_visit_t visit, void *arg)
+{
+	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+	struct inet_listen_hashbucket *listeners;
+
+	if (bucket < ehash_size(hashinfo)) {
+		walk_chain(walk, inet_ehash_lockp(hashinfo, bucket),
+			   &hashinfo->ehash[bucket].chain, visit, arg);
+		return;
+	}
+	listeners = listen_bucket(hashinfo, bucket - ehash_size(hashinfo));
+	walk_chain(walk, &listeners->lock, &listeners->nulls_head, visit, arg);
+}
+
+/**
+ * walk_rematch() - does a socket that matched still do so?
+ * @walk: the walk
+ * @sk: the socket, on which the caller has a reference
+ * @was: its facts when it matched
+ * @now: filled with its facts of this moment
+ *
+ * Between the match and the drop it may have been closed, and even connected
+ * anew to somebody else.
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if it is still linked, has the same ends and a state that the
+ * rule means.
+ */
+bool walk_rematch(const struct walk *walk, struct sock *sk,
+		  const struct conn *was, struct conn *now)
+{
+	if (hlist_nulls_unhashed_lockless(&sk->sk_nulls_node))
+		return false;
+
+	conn_from_sock(now, sk);
+	return now->sport == was->sport && now->dport == was->dport &&
+	       !range_key_cmp(&now->saddr, &was->saddr) &&
+	       !range_key_cmp(&now->daddr, &was->daddr) &&
+	       walk->rule->states & BIT(now->state) && !sock_is_exempt(sk);
+}
+
+/**
+ * walk_pause() - let others run in a long walk
+ * @bucket: the one just done; only every so many are worth a look
+ *
+ * Context: may sleep.
+ * Return: 0, or -EINTR if the process has a signal to handle.
+ */
+int walk_pause(unsigned int bucket)
+{
+	if (bucket % BUCKETS_AT_ONCE)
+		return 0;
+	cond_resched();
+	return signal_pending(current) ? -EINTR : 0;
+}
+
+/**
+ * batch_add() - note a matching socket
+ * @batch: the batch
+ * @sk: the socket; whether it is pinned is up to the caller
+ * @conn: its facts
+ *
+ * Context: any.
+ * Return: false if there was no room.
+ */
+bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn)
+{
+	if (batch->nr == batch->cap) {
+		batch->missed++;
+		return false;
+	}
+	batch->v[batch->nr++] = (struct batch_entry){ sk, *conn };
+	return true;
+}
+
+/**
+ * batch_grow() - make room for what was missed
+ * @batch: the batch, emptied by that
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM with the room that it had.
+ */
+int batch_grow(struct batch *batch)
+{
+	size_t cap = max_t(size_t, BATCH_MIN, 2 * (batch->nr + batch->missed));
+	struct batch_entry *v;
+
+	batch->nr = 0;
+	batch->missed = 0;
+	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL);
+	if (!v)
+		return -ENOMEM;
+
+	kvfree(batch->v);
+	batch->v = v;
+	batch->cap = cap;
+	return 0;
+}
+
+/**
+ * batch_free() - give back the memory of a batch
+ * @batch: the batch
+ */
+void batch_free(struct batch *batch)
+{
+	kvfree(batch->v);
+}
+
+static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
+{
+	u64 *count = arg;
+
+	++*count;
+}
+
+/**
+ * walk_count() - how many sockets match
+ * @walk: the walk
+ *
+ * Signals do not end it: the longest table takes a fraction of a second.
+ *
+ * Context: may sleep.
+ * Return: their number.
+ */
+u64 walk_count(const struct walk *walk)
+{
+	unsigned int bucket;
+	u64 count = 0;
+
+	for (bucket = walk->first; bucket != walk->end; bucket++) {
+		walk_bucket(walk, bucket, count_visit, &count);
+		walk_pause(bucket);
+	}
+	return count;
+}
+
+/* A listing that grows. */
+struct text {
+	char *buf;
+	size_t len;
+	size_t cap;
+};
+
+static int text_reserve(struct text *text, size_t more)
+{
+	size_t cap;
+	char *buf;
+
+	if (text->cap - text->len >= more)
+		return 0;
+
+	cap = max_t(size_t, PAGE_SIZE, 2 * (text->len + more));
+	buf = kvmalloc(cap, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+
+	if (text->len)
+		memcpy(buf, text->buf, text->len);
+	kvfree(text->buf);
+	text->buf = buf;
+	text->cap = cap;
+	return 0;
+}
+
+static void list_visit(struct sock *sk, const struct conn *conn, void *arg)
+{
+	batch_add(arg, sk, conn);
+}
+
+static int list_bucket(const struct walk *walk, unsigned int bucket,
+		       struct batch *batch, struct text *text)
+{
+	size_t i;
+	int ret;
+
+	batch->nr = 0;
+	while (walk_bucket(walk, bucket, list_visit, batch), batch->missed) {
+		ret = batch_grow(batch);
+		if (ret)
+			return ret;
+	}
+
+	ret = text_reserve(text, batch->nr * CONN_LINE_MAX);
+	if (ret)
+		return ret;
+	for (i = 0; i < batch->nr; i++)
+		text->len += conn_print(text->buf + text->len,
+					text->cap - text->len, &batch->v[i].conn);
+	return 0;
+}
+
+/**
+ * walk_list() - list the sockets that match, a line each
+ * @walk: the walk
+ * @list: set to the text, to be freed by kvfree(); NULL if there are none
+ * @len: set to its length
+ *
+ * Context: may sleep.
+ * Return: 0, -ENOMEM, or -EINTR if a signal came first.
+ */
+int walk_list(const struct walk *walk, char **list, size_t *len)
+{
+	struct batch batch = {};
+	struct text text = {};
+	unsigned int bucket;
+	int ret = 0;
+
+	for (bucket = walk->first; bucket != walk->end && !ret; bucket++) {
+		ret = list_bucket(walk, bucket, &batch, &text);
+		if (!ret)
+			ret = walk_pause(bucket);
+	}
+
+	batch_free(&batch);
+	if (ret) {
+		kvfree(text.buf);
+		return ret;
+	}
+	*list = text.buf;
+	*len = text.len;
+	return 0;
+}
