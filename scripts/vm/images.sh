@@ -78,10 +78,11 @@ make_root_image()
 # root_image KERNEL-DIR: print the path of the image that this kernel boots from.
 root_image()
 {
-	local kernel=$1 guest key dir
+	local kernel=$1 guest key name dir
 
 	guest=$(guest_dir)
 	key=$({ echo "$guest $kernel"; cat "$vm_dir/guest-init"; } | digest)
-	dir=$(cached "root-${kernel##*/kernel-}" "$key" make_root_image "$guest" "$kernel")
+	name=${kernel##*/kernel-}
+	dir=$(cached "root-${name%.*}" "$key" make_root_image "$guest" "$kernel")
 	echo "$dir/image"
 }
