@@ -44,6 +44,7 @@ finish_guest()
 	cp "$tree/usr/share/openssh/sshd_config" "$tree/etc/ssh/"
 	ln -sf gawk "$tree/usr/bin/awk"
 	ln -sf nc.openbsd "$tree/usr/bin/nc"
+	ln -sf cat "$tree/usr/bin/pager"
 	ln -sf /proc/self/mounts "$tree/etc/mtab"
 	rm -rf "$tree/var/run"
 	ln -s /run "$tree/var/run"
