@@ -19,8 +19,8 @@ quietly()
 	}
 }
 
-# build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand, so
-# that builds for several kernels do not meet.
+# build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand,
+# so that builds for several kernels do not meet.
 build_module()
 {
 	local series=$1 dir=$2

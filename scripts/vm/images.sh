@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
-# What a guest boots from: a Debian bookworm root, one image for each kernel as it holds the modules.
+# What a guest boots from: a Debian bookworm root, an image for each kernel as it holds the modules.
 
 guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod iproute2 iputils-ping
 	busybox-static strace tcpdump curl nginx-light redis-server redis-tools openssh-server

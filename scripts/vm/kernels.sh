@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # The stock Debian kernels that tcpdrop is tried on.
 
-# series, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for kernels whose build tools
-# do not run on bookworm.
+# series, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for kernels whose build
+# tools do not run on bookworm.
 kernel_table()
 {
 	cat <<-END
@@ -91,7 +91,7 @@ finish_toolchain()
 	ln -s mawk "$1/tree/usr/bin/awk"
 }
 
-# The tools of trixie run in its own tree, which sees the cache and the directory for temporary files.
+# The tools of trixie run in their own tree, which sees the cache and the temporary directory.
 toolchain_make()
 {
 	local tree enter=(unshare --mount)

@@ -37,8 +37,8 @@ as_root()
 	fi
 }
 
-# set_in_tree TREE PROGRAM: sets in_tree to the command that runs a program of an extracted package tree
-# with that tree's own libraries.
+# set_in_tree TREE PROGRAM: sets in_tree to the command that runs a program of an extracted package
+# tree with that tree's own libraries.
 set_in_tree()
 {
 	local tree=$1 prog=$2 target
