@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # Debian packages without touching the host: a private apt root for each set of suites, signatures
 # checked by apt as usual, packages extracted into the cache.
 
@@ -100,11 +100,11 @@ apt_refresh_locked()
 # apt_refresh MINUTES SUITES: print the private apt root, its lists no older than that.
 apt_refresh()
 {
-	local max_age=$1 root=$cache_dir/apt/${2// /+} suites
-	read -ra suites <<<"$2"
+	local max_age=$1 root=$cache_dir/apt/${2// /+}
 
 	mkdir -p "$cache_dir/apt"
-	(with_lock apt apt_refresh_locked "$root" "$max_age" "${suites[@]}") >&2
+	# shellcheck disable=SC2086 # a list
+	(with_lock apt apt_refresh_locked "$root" "$max_age" $2) >&2
 	echo "$root"
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # What a guest boots from: a Debian bookworm root, one image for each kernel as it holds the modules.
 
 guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod iproute2 iputils-ping

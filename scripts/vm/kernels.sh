@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # The stock Debian kernels that tcpdrop is tried on.
 
 # series  suites                               compiler

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
-# What all of the VM's scripts share: messages, the cache, and host tools.
+# shellcheck shell=bash disable=SC2034 # variables for the other files
+# What all of the VM's scripts share: messages, the cache and host tools here, the rest by subject.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -112,7 +112,7 @@ need_host()
 	local item missing=() sudo=()
 
 	for item; do
-		command -v "${item%%=*}" >/dev/null || missing+=("${item#*=}")
+		command -v "${item%%=*}" >/dev/null || [ -e "${item%%=*}" ] || missing+=("${item#*=}")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
@@ -131,3 +131,10 @@ need_host()
 }
 
 mkdir -p "$cache_dir"
+
+. "$vm_dir/apt.sh"
+. "$vm_dir/kernels.sh"
+. "$vm_dir/images.sh"
+. "$vm_dir/qemu.sh"
+. "$vm_dir/source.sh"
+. "$vm_dir/build.sh"

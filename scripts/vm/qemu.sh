@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # QEMU 10 or newer, and the tools that make what it boots. QEMU 7.2, bookworm's own, emulates
 # cmpxchg16b wrongly and loses races when each guest CPU has a thread.
 

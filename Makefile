@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNELS ?= 6.1
+PREFIX ?= /usr/local
+
+all:
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/module clean
+
+install: all
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules_install
+	depmod
+	install -D -m 755 scripts/tcpdrop $(DESTDIR)$(PREFIX)/sbin/tcpdrop
+	install -D -m 644 Documentation/tcpdrop.8 $(DESTDIR)$(PREFIX)/share/man/man8/tcpdrop.8
+
+load: all
+	modprobe configfs
+	insmod module/tcpdrop.ko
+
+unload:
+	rmmod tcpdrop
+
+demo:
+	scripts/demo
+
+bench:
+	scripts/bench
+
+shell:
+	scripts/vm/shell
+
+kselftest:
+	KERNELS="$(KERNELS)" scripts/kselftest
+
+kselftest-all:
+	KERNELS="$$(scripts/vm/kernels)" scripts/kselftest
+
+check:
+	scripts/check
+
+help:
+	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
+	@echo 'clean          remove what all has made'
+	@echo 'install        module, command and manual page'
+	@echo 'load, unload   insert the module into the running kernel, remove it'
+	@echo 'demo           real connections dropped by rules, in a virtual machine'
+	@echo 'shell          a virtual machine with the module and a prompt'
+	@echo 'kselftest      all selftests in a virtual machine: KERNELS="6.1 ..." TESTS="name ..."'
+	@echo 'kselftest-all  the same on every kernel that is known'
+	@echo 'bench          how fast it is, in a virtual machine'
+	@echo 'check          style and static checks of the sources'
+
+.PHONY: all clean install load unload demo bench shell kselftest kselftest-all check help

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
+# What goes into a guest: the module, the selftests and the project's scripts.
+
+# quietly WHAT LOG COMMAND...: the output is worth showing only when the command fails.
+quietly()
+{
+	local what=$1 log=$2 status
+	shift 2
+
+	say "$what"
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+	[ $status = 0 ] || {
+		cat "$log" >&2
+		die "$what: failed"
+	}
+}
+
+# build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand, so
+# that builds for several kernels do not meet.
+build_module()
+{
+	local series=$1 dir=$2
+	shift 2
+
+	[ -e "$top_dir/module/Kbuild" ] || die "no module/Kbuild"
+	mkdir -p "$dir/module"
+	(cd "$top_dir/module" && find . \( -name '*.[ch]' -o -name Kbuild -o -name Makefile \) \
+		! -name '*.mod.c' -print0 | tar -c --null -T -) | tar -x -C "$dir/module"
+	kernel_make "$series" "M=$dir/module" "$@" modules
+	[ -s "$dir/module/tcpdrop.ko" ] || die "the build left no tcpdrop.ko"
+}
+
+# build_selftests DIR: the framework and the tests, installed as DIR/kselftest.
+build_selftests()
+{
+	local dir=$1 linux
+
+	need_host make=make gcc=gcc rsync=rsync /usr/include/stdio.h=libc6-dev
+	linux=$(source_dir)
+	mkdir -p "$dir/framework"
+	cp -a "$linux/scripts" "$linux/tools" "$dir/framework/"
+	export KSFT=$dir/framework/tools/testing/selftests
+	ln -sfn "$top_dir/selftests" "$KSFT/tcpdrop"
+	make -C "$KSFT" TARGETS=tcpdrop FORCE_TARGETS=1 "O=$dir/build" \
+		"KSFT_INSTALL_PATH=$dir/kselftest" install
+}
+
+# stage SERIES DIR: the module and the scripts, as every guest wants them.
+stage()
+{
+	local series=$1 dir=$2 work=$2.work
+
+	mkdir -p "$dir" "$work"
+	quietly "building the module for $series" "$work/log" build_module "$series" "$work"
+	mv "$work/module/tcpdrop.ko" "$dir/"
+	cp -a "$top_dir/scripts" "$dir/"
+	rm -rf "$work"
+}
