@@ -39,7 +39,7 @@ build_selftests()
 {
 	local dir=$1 linux
 
-	need_host make=make gcc=gcc rsync=rsync /usr/include/stdio.h=libc6-dev
+	need_host make gcc libc6-dev rsync
 	linux=$(source_dir)
 	mkdir -p "$dir/framework"
 	cp -a "$linux/scripts" "$linux/tools" "$dir/framework/"
