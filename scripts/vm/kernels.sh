@@ -73,14 +73,22 @@ kernel_dir()
 		"$(kernel_packages "$root" "$series" "$release")" finish_kernel "$release"
 }
 
+# Print what KDIR is for a kernel.
+header_dir()
+{
+	local dir
+
+	dir=$(kernel_dir "$1")
+	echo "$dir/tree/usr/src/linux-headers-$(<"$dir/release")"
+}
+
 # kernel_make SERIES ARGUMENT...: make in the header tree, with the compiler that it wants.
 kernel_make()
 {
-	local series=$1 dir suites compiler
+	local series=$1 suites compiler
 	shift
 
 	kernel_row "$series"
 	need_host make=make "$compiler=$compiler" ld=binutils
-	dir=$(kernel_dir "$series")
-	make -C "$dir/tree/usr/src/linux-headers-$(<"$dir/release")" "CC=$compiler" "$@"
+	make -C "$(header_dir "$series")" "CC=$compiler" "$@"
 }
