@@ -71,11 +71,24 @@ static int parse_ipv4(const char *text, struct range_key *key)
 	return strcmp(text, canonical) ? -EINVAL : 0;
 }
 
+/* in6_pton() does not mind leading zeros, however many. */
+static bool groups_are_canonical(const char *text)
+{
+	struct range_key ipv4;
+	size_t len;
+
+	for (; (len = strcspn(text, ":")), text[len]; text += len + 1)
+		if (len > 4)
+			return false;
+	return len <= 4 || !parse_ipv4(text, &ipv4);
+}
+
 static int parse_ipv6(const char *text, struct in6_addr *addr)
 {
 	const char *end;
 
-	if (!in6_pton(text, -1, addr->s6_addr, -1, &end) || *end)
+	if (!in6_pton(text, -1, addr->s6_addr, -1, &end) || *end ||
+	    !groups_are_canonical(text))
 		return -EINVAL;
 	return 0;
 }
