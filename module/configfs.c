@@ -32,15 +32,19 @@
 /* configfs cuts a longer write and hands on the rest as a second one. */
 #define WRITE_CUT	4095
 
+/* How many tasks may be between the two calls that read a list. */
+#define LISTINGS_MAX	16
+
 /**
  * struct rule_item - a rule's directory
  * @group: the directory
  * @result_group: its subdirectory
- * @lock: protects @rule, @error, @committing and @listings
+ * @lock: protects @rule, @error, @committing, @listings and @nr_listings
  * @rule: the rule
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
  * @listings: listings made and not yet read, see rule_list_read()
+ * @nr_listings: how many there are
  * @result: written by the commit alone, read without a lock
  */
 struct rule_item {
@@ -51,6 +55,7 @@ struct rule_item {
 	struct rule_error error;
 	bool committing;
 	struct list_head listings;
+	unsigned int nr_listings;
 	struct drop_result result;
 };
 
@@ -191,6 +196,14 @@ static void listing_free(struct listing *listing)
 	kfree(listing);
 }
 
+static void listing_unlink(struct rule_item *ri, struct listing *listing)
+{
+	lockdep_assert_held(&ri->lock);
+
+	list_del(&listing->entry);
+	ri->nr_listings--;
+}
+
 /* Takes the listing that the current task has made out of the list, if any. */
 static struct listing *listing_take(struct rule_item *ri)
 {
@@ -199,7 +212,7 @@ static struct listing *listing_take(struct rule_item *ri)
 	mutex_lock(&ri->lock);
 	list_for_each_entry(listing, &ri->listings, entry) {
 		if (listing->reader == current) {
-			list_del(&listing->entry);
+			listing_unlink(ri, listing);
 			found = listing;
 			break;
 		}
@@ -246,6 +259,11 @@ static ssize_t listing_make(struct rule_item *ri)
 	listing->reader = current;
 	mutex_lock(&ri->lock);
 	list_add(&listing->entry, &ri->listings);
+	if (++ri->nr_listings > LISTINGS_MAX) {
+		listing = list_last_entry(&ri->listings, struct listing, entry);
+		listing_unlink(ri, listing);
+		listing_free(listing);
+	}
 	mutex_unlock(&ri->lock);
 	return ret;
 }
@@ -254,8 +272,8 @@ static ssize_t listing_make(struct rule_item *ri)
  * configfs reads a binary attribute by two calls in a row, one without @buf
  * for the length and one for the content, which it keeps for the open file.
  * Both must speak of one moment, so the first makes the text and the second
- * hands it over.  Should the second fail to come, for want of memory, the
- * text is found by the task's next read or freed with the rule.
+ * hands it over.  The second does not come if the task is killed or there is
+ * no memory; the text is freed then when there are too many such.
  */
 static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
 {
@@ -305,6 +323,10 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 
 	lockdep_assert_held(&ri->lock);
 
+	if (!walk_permitted()) {
+		commit_error(ri, -EPERM);
+		return -EPERM;
+	}
 	ret = check_write(ri, "commit", page, count);
 	if (ret)
 		return ret;

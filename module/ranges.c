@@ -37,6 +37,8 @@ int ranges_reserve(struct ranges *set, size_t more)
 		return 0;
 
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
+	if (cap > INT_MAX / sizeof(*v))
+		return -ENOMEM;
 	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL);
 	if (!v)
 		return -ENOMEM;

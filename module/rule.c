@@ -131,6 +131,15 @@ static int parse_number(const char *text, u64 max, u64 *value)
 	return 0;
 }
 
+/* A v4-mapped address that belongs to a range of IPv6 is no IPv4 address. */
+static void unmap(struct range_key *addr)
+{
+	if (addr->space == CONN_IPV4) {
+		addr->space = CONN_IPV6;
+		addr->lo |= 0xffffULL << 32;
+	}
+}
+
 /* Of a v4-mapped address whose prefix reaches into the IPv4 part, the IPv4 prefix. */
 static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 			const char **reason)
@@ -150,8 +159,7 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 	if (mapped && len >= 96) {
 		len -= 96;
 	} else if (mapped) {
-		r->first.space = CONN_IPV6;
-		r->first.lo |= 0xffffULL << 32;
+		unmap(&r->first);
 	}
 
 	host = low_bits(addr_width(&r->first) - len);
@@ -166,9 +174,15 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 static int parse_addr_range(char *first, char *last, struct key_range *r,
 			    const char **reason)
 {
+	bool mapped = strchr(first, ':') && strchr(last, ':');
+
 	*reason = "not an address";
 	if (parse_addr(first, &r->first) || parse_addr(last, &r->last))
 		return -EINVAL;
+	if (mapped && r->first.space != r->last.space) {
+		unmap(&r->first);
+		unmap(&r->last);
+	}
 	*reason = "a range of both IPv4 and IPv6";
 	if (r->first.space != r->last.space)
 		return -EINVAL;
@@ -413,16 +427,22 @@ static bool selector_match(const struct selector *sel, const struct range_key *k
 	       !ranges_contain(&sel->no, key);
 }
 
+/* The kernel's isspace() takes a Latin-1 byte for one as well. */
+static bool is_blank(char c)
+{
+	return isascii(c) && isspace(c);
+}
+
 static const char *skip_blanks(const char *p, const char *end)
 {
-	while (p < end && isspace(*p))
+	while (p < end && is_blank(*p))
 		p++;
 	return p;
 }
 
 static const char *skip_item(const char *p, const char *end)
 {
-	while (p < end && !isspace(*p) && *p != ',')
+	while (p < end && !is_blank(*p) && *p != ',')
 		p++;
 	return p;
 }
@@ -513,7 +533,7 @@ static struct token trim(const char *text, size_t len)
 	const char *end = text + len;
 
 	text = skip_blanks(text, end);
-	while (end > text && isspace(end[-1]))
+	while (end > text && is_blank(end[-1]))
 		end--;
 	return (struct token){ text, end - text };
 }

@@ -24,6 +24,8 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef uint32_t __be32;
 
+#include <limits.h>
+
 #define U16_MAX UINT16_MAX
 #define U64_MAX UINT64_MAX
 
