@@ -50,7 +50,7 @@
 struct rule_item {
 	struct config_group group;
 	struct config_group result_group;
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	struct rule rule;
 	struct rule_error error;
 	bool committing;
@@ -134,26 +134,50 @@ static ssize_t attr_show(struct config_item *item, enum rule_attr attr, char *pa
 	return len;
 }
 
-#define RULE_ATTR(_name, _attr)							\
+#define RULE_SHOW(_name, _attr)							\
 static ssize_t rule_##_name##_show(struct config_item *item, char *page)	\
 {										\
 	return attr_show(item, _attr, page);					\
-}										\
+}
+
+#define RULE_STORE(_name, _attr)						\
 static ssize_t rule_##_name##_store(struct config_item *item,			\
 				    const char *page, size_t count)		\
 {										\
 	return attr_store(item, _attr, page, count);				\
-}										\
-CONFIGFS_ATTR(rule_, _name)
+}
 
-RULE_ATTR(saddr, RULE_SADDR);
-RULE_ATTR(daddr, RULE_DADDR);
-RULE_ATTR(sport, RULE_SPORT);
-RULE_ATTR(dport, RULE_DPORT);
-RULE_ATTR(port, RULE_PORT);
-RULE_ATTR(state, RULE_STATE);
-RULE_ATTR(netns, RULE_NETNS);
-RULE_ATTR(max, RULE_MAX);
+RULE_SHOW(saddr, RULE_SADDR)
+RULE_STORE(saddr, RULE_SADDR)
+CONFIGFS_ATTR(rule_, saddr);
+
+RULE_SHOW(daddr, RULE_DADDR)
+RULE_STORE(daddr, RULE_DADDR)
+CONFIGFS_ATTR(rule_, daddr);
+
+RULE_SHOW(sport, RULE_SPORT)
+RULE_STORE(sport, RULE_SPORT)
+CONFIGFS_ATTR(rule_, sport);
+
+RULE_SHOW(dport, RULE_DPORT)
+RULE_STORE(dport, RULE_DPORT)
+CONFIGFS_ATTR(rule_, dport);
+
+RULE_SHOW(port, RULE_PORT)
+RULE_STORE(port, RULE_PORT)
+CONFIGFS_ATTR(rule_, port);
+
+RULE_SHOW(state, RULE_STATE)
+RULE_STORE(state, RULE_STATE)
+CONFIGFS_ATTR(rule_, state);
+
+RULE_SHOW(netns, RULE_NETNS)
+RULE_STORE(netns, RULE_NETNS)
+CONFIGFS_ATTR(rule_, netns);
+
+RULE_SHOW(max, RULE_MAX)
+RULE_STORE(max, RULE_MAX)
+CONFIGFS_ATTR(rule_, max);
 
 /* Looks at the rule as it is now, unlocked while it does so. */
 static int snapshot(struct rule_item *ri, struct rule *rule)
@@ -415,18 +439,35 @@ static ssize_t counter_show(const unsigned long *counter, char *page)
 	return scnprintf(page, PAGE_SIZE, "%lu\n", READ_ONCE(*counter));
 }
 
-#define RESULT_ATTR(_name)							\
-static ssize_t result_##_name##_show(struct config_item *item, char *page)	\
-{										\
-	return counter_show(&to_result(item)->_name, page);			\
-}										\
-CONFIGFS_ATTR_RO(result_, _name)
+static ssize_t result_matched_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->matched, page);
+}
+CONFIGFS_ATTR_RO(result_, matched);
 
-RESULT_ATTR(matched);
-RESULT_ATTR(dropped);
-RESULT_ATTR(failed);
-RESULT_ATTR(remaining);
-RESULT_ATTR(elapsed_us);
+static ssize_t result_dropped_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->dropped, page);
+}
+CONFIGFS_ATTR_RO(result_, dropped);
+
+static ssize_t result_failed_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->failed, page);
+}
+CONFIGFS_ATTR_RO(result_, failed);
+
+static ssize_t result_remaining_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->remaining, page);
+}
+CONFIGFS_ATTR_RO(result_, remaining);
+
+static ssize_t result_elapsed_us_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->elapsed_us, page);
+}
+CONFIGFS_ATTR_RO(result_, elapsed_us);
 
 static ssize_t result_states_show(struct config_item *item, char *page)
 {

@@ -62,7 +62,7 @@ static int parse_ipv4(const char *text, struct range_key *key)
 	char canonical[CONN_ADDR_MAX];
 	__be32 addr;
 
-	if (!in4_pton(text, -1, (u8 *)&addr, -1, NULL))
+	if (!in4_pton(text, -1, (void *)&addr, -1, NULL))
 		return -EINVAL;
 
 	/* Leading zeros are octal to some and decimal to others. */
@@ -96,14 +96,14 @@ static int parse_ipv6(const char *text, struct in6_addr *addr)
 /* Takes "[ADDR]" apart; only an IPv6 address has brackets. */
 static int strip_brackets(char **text)
 {
-	size_t len = strlen(*text);
+	char *end = strchr(*text, ']');
 
 	if (**text != '[')
 		return 0;
-	if ((*text)[len - 1] != ']' || !strchr(*text, ':'))
+	if (!end || end[1] || !strchr(*text, ':'))
 		return -EINVAL;
 
-	(*text)[len - 1] = '\0';
+	*end = '\0';
 	(*text)++;
 	return 0;
 }
@@ -156,11 +156,10 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 	*reason = "not a prefix length";
 	if (parse_number(prefix, mapped ? 128 : addr_width(&r->first), &len))
 		return -EINVAL;
-	if (mapped && len >= 96) {
+	if (mapped && len >= 96)
 		len -= 96;
-	} else if (mapped) {
+	else if (mapped)
 		unmap(&r->first);
-	}
 
 	host = low_bits(addr_width(&r->first) - len);
 	r->first.hi &= ~host.hi;
@@ -415,6 +414,14 @@ static int selector_append(struct selector *sel, const struct selector *more)
 	return 0;
 }
 
+/* Empties @new. */
+static void selector_replace(struct selector *sel, struct selector *new)
+{
+	selector_free(sel);
+	*sel = *new;
+	*new = (struct selector){};
+}
+
 static void selector_sort(struct selector *sel)
 {
 	ranges_sort(&sel->yes);
@@ -521,7 +528,7 @@ static int store_list(struct rule *rule, enum rule_attr attr, const char *text,
 	if (!ret && add)
 		ret = selector_append(sel, &new);
 	else if (!ret)
-		swap(*sel, new);
+		selector_replace(sel, &new);
 
 	selector_free(&new);
 	return ret;
@@ -606,19 +613,19 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 
 /* Prints one of the two sets of a list; false if not all of it fitted. */
 static bool show_ranges(const struct item_type *type, const struct ranges *set,
-			const char *sign, char *buf, size_t size, int *len)
+			bool negated, char *buf, size_t size, int *len)
 {
 	char item[ITEM_MAX];
 	size_t i;
 
 	for (i = 0; i < set->nr; i++) {
 		size_t need = type->print(item, sizeof(item), &set->v[i]) +
-			      strlen(sign) + strlen(",") + sizeof(" ...\n");
+			      sizeof(",!") + sizeof(" ...\n");
 
 		if (*len + need > size)
 			return false;
 		*len += scnprintf(buf + *len, size - *len, "%s%s%s",
-				  *len ? "," : "", sign, item);
+				  *len ? "," : "", negated ? "!" : "", item);
 	}
 	return true;
 }
@@ -636,8 +643,8 @@ static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
 
 	selector_sort(sel);
 	size = min_t(size_t, size, LINE_LIMIT + 1);
-	all = show_ranges(type, &sel->yes, "", buf, size, &len) &&
-	      show_ranges(type, &sel->no, "!", buf, size, &len);
+	all = show_ranges(type, &sel->yes, false, buf, size, &len) &&
+	      show_ranges(type, &sel->no, true, buf, size, &len);
 	return len + scnprintf(buf + len, size - len, all ? "\n" : " ...\n");
 }
 
