@@ -16,7 +16,10 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_util.h"
 
-#define PAIRS 6000
+#define PAIRS 2600
+
+/* Below the ports that clients get. */
+#define SERVER_PORT 7000
 #define LINE_LEN 128
 
 /* Client and server end of each connection, and how the client sees them. */
@@ -68,8 +71,8 @@ FIXTURE_SETUP(scale)
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
 	ASSERT_EQ(0, netns_new());
-	listener[IPV4] = sock_listen(IPV4, "127.0.0.1", 0);
-	listener[IPV6] = sock_listen(IPV6, "::1", 0);
+	listener[IPV4] = sock_listen(IPV4, "127.0.0.1", SERVER_PORT);
+	listener[IPV6] = sock_listen(IPV6, "::1", SERVER_PORT);
 	ASSERT_EQ(0, end_of(listener[IPV4], &to[IPV4]));
 	ASSERT_EQ(0, end_of(listener[IPV6], &to[IPV6]));
 	for (i = 0; i < PAIRS; i++) {
@@ -155,9 +158,8 @@ TEST_F_TIMEOUT(scale, a_list_of_thousands_of_ports_drops_just_these, 300)
 		ASSERT_EQ(0, rule_setf(&self->rule, "sport", "+%u",
 				       pairs[i].ends.local.port));
 	}
-	/* The clients' ends: their numbers may be those of listeners too. */
-	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%u,%u", pairs[0].ends.remote.port,
-			       pairs[1].ends.remote.port));
+	/* The clients' ends. */
+	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%u", SERVER_PORT));
 	ASSERT_EQ(0, rule_commit(&self->rule));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
 	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
