@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What each attribute takes and what it refuses.  The kernel is asked about
+ * every case, and so is the rule model compiled for user space.
+ */
+#ifndef TCPDROP_GRAMMAR_CASES_H
+#define TCPDROP_GRAMMAR_CASES_H
+
+#include <errno.h>
+#include <stddef.h>
+
+/*
+ * To a rule with nothing set, or with @first written to @attr if given,
+ * @write is written. If @err is 0 that succeeds and @read is read back;
+ * otherwise it fails so, last_error is @attr and @error with ": " between, and
+ * @attr is as it was.
+ */
+struct grammar_case {
+	const char *attr;
+	const char *first;
+	const char *write;
+	int err;
+	const char *read;
+	const char *error;
+};
+
+#define NINE_STATES \
+	"SYN_SENT,SYN_RCVD,ESTABLISHED,CLOSE_WAIT,FIN_WAIT_1,CLOSING,LAST_ACK,FIN_WAIT_2,TIME_WAIT"
+
+#define GOOD(_attr, _write, _read) \
+	{ .attr = (_attr), .write = (_write), .read = (_read) }
+#define THEN(_attr, _first, _write, _read) \
+	{ .attr = (_attr), .first = (_first), .write = (_write), .read = (_read) }
+#define BAD(_attr, _write, _item, _reason) \
+	{ .attr = (_attr), .write = (_write), .err = EINVAL, \
+	  .error = "\"" _item "\": " _reason }
+
+#define NO_ADDR "not an address"
+#define NO_PORT "not a port number"
+#define EMPTY "an empty item"
+
+static const struct grammar_case grammar_cases[] = {
+	/* Lists */
+	GOOD("sport", "80\n", "80"),
+	GOOD("sport", "80", "80"),
+	GOOD("sport", "443,80", "80,443"),
+	GOOD("sport", "443 80", "80,443"),
+	GOOD("sport", " 443 ,\t80  22 \n", "22,80,443"),
+	GOOD("sport", "80,80,80", "80"),
+	GOOD("sport", "!22", "!22"),
+	GOOD("sport", "!22,80,!21", "80,!21,!22"),
+	GOOD("sport", "80,!80", "80,!80"),
+	GOOD("sport", "any", "any"),
+	GOOD("sport", "\n", "any"),
+	GOOD("sport", "  \n", "any"),
+	THEN("sport", "80", "443", "443"),
+	THEN("sport", "80", "any", "any"),
+	THEN("sport", "80", " any \n", "any"),
+	THEN("sport", "80", "\n", "any"),
+	THEN("sport", "80", "+443", "80,443"),
+	THEN("sport", "80", "+ 443 22", "22,80,443"),
+	THEN("sport", "80", "+!22", "80,!22"),
+	THEN("sport", "80", "+80", "80"),
+	THEN("sport", "any", "+80", "80"),
+	BAD("sport", "+", "", EMPTY),
+	BAD("sport", "+\n", "", EMPTY),
+	BAD("sport", "+any", "any", NO_PORT),
+	BAD("sport", "80,any", "any", NO_PORT),
+	BAD("sport", "!any", "!any", NO_PORT),
+	BAD("sport", ",", "", EMPTY),
+	BAD("sport", ",80", "", EMPTY),
+	BAD("sport", "80,", "", EMPTY),
+	BAD("sport", "80,,443", "", EMPTY),
+	BAD("sport", "80, ,443", "", EMPTY),
+	BAD("sport", "!", "!", EMPTY),
+	BAD("sport", "! 22", "!", EMPTY),
+	BAD("sport", "80 + 443", "+", NO_PORT),
+	BAD("sport", "!!22", "!!22", NO_PORT),
+	BAD("sport", "80\001", "80?", NO_PORT),
+
+	/* Ports */
+	GOOD("sport", "1", "1"),
+	GOOD("sport", "65535", "65535"),
+	GOOD("sport", "1-65535", "1-65535"),
+	GOOD("sport", "0080", "80"),
+	GOOD("sport", "7-7", "7"),
+	GOOD("sport", "10-20,15-30", "10-30"),
+	GOOD("sport", "10-20,12", "10-20"),
+	GOOD("sport", "10-20,21", "10-20,21"),
+	GOOD("dport", "8000-8100,!8080", "8000-8100,!8080"),
+	GOOD("port", "22", "22"),
+	BAD("sport", "0", "0", NO_PORT),
+	BAD("sport", "65536", "65536", NO_PORT),
+	BAD("sport", "99999999999999999999999", "99999999999999999999999", NO_PORT),
+	BAD("sport", "80x", "80x", NO_PORT),
+	BAD("sport", "0x50", "0x50", NO_PORT),
+	BAD("sport", "http", "http", NO_PORT),
+	BAD("sport", "-80", "-80", NO_PORT),
+	BAD("sport", "80-", "80-", NO_PORT),
+	BAD("sport", "80-90-100", "80-90-100", NO_PORT),
+	BAD("sport", "80-0", "80-0", NO_PORT),
+	BAD("sport", "90-80", "90-80", "a reversed range"),
+	BAD("sport", "22,80x,443", "80x", NO_PORT),
+	BAD("dport", "1.5", "1.5", NO_PORT),
+	BAD("port", "*", "*", NO_PORT),
+
+	/* IPv4 */
+	GOOD("saddr", "10.1.2.3", "10.1.2.3"),
+	GOOD("saddr", "10.1.2.3/32", "10.1.2.3"),
+	GOOD("saddr", "10.1.2.3/8", "10.0.0.0/8"),
+	GOOD("saddr", "0.0.0.0/0", "0.0.0.0/0"),
+	GOOD("saddr", "1.2.3.4/0", "0.0.0.0/0"),
+	GOOD("saddr", "255.255.255.255", "255.255.255.255"),
+	GOOD("saddr", "10.0.0.5-10.0.0.9", "10.0.0.5-10.0.0.9"),
+	GOOD("saddr", "10.0.0.0-10.0.0.255", "10.0.0.0/24"),
+	GOOD("saddr", "10.0.0.2,10.0.0.1", "10.0.0.1,10.0.0.2"),
+	GOOD("saddr", "10.0.0.0/8,10.1.0.0/16", "10.0.0.0/8"),
+	GOOD("saddr", "!192.168.0.0/16,10.0.0.0/8", "10.0.0.0/8,!192.168.0.0/16"),
+	BAD("saddr", "10.1.2", "10.1.2", NO_ADDR),
+	BAD("saddr", "10.1.2.3.4", "10.1.2.3.4", NO_ADDR),
+	BAD("saddr", "10.1.2.256", "10.1.2.256", NO_ADDR),
+	BAD("saddr", "010.1.2.3", "010.1.2.3", NO_ADDR),
+	BAD("saddr", "0x0a.1.2.3", "0x0a.1.2.3", NO_ADDR),
+	BAD("saddr", "10.1.2.3x", "10.1.2.3x", NO_ADDR),
+	BAD("saddr", "167837955", "167837955", NO_ADDR),
+	BAD("saddr", "localhost", "localhost", NO_ADDR),
+	BAD("saddr", "[10.1.2.3]", "[10.1.2.3]", NO_ADDR),
+	BAD("saddr", "10.1.2.3:80", "10.1.2.3:80", NO_ADDR),
+	BAD("saddr", "10.1.2.3/33", "10.1.2.3/33", "not a prefix length"),
+	BAD("saddr", "10.1.2.3/", "10.1.2.3/", "not a prefix length"),
+	BAD("saddr", "10.1.2.3/255.0.0.0", "10.1.2.3/255.0.0.0", "not a prefix length"),
+	BAD("saddr", "10.1.2.3/-1", "10.1.2.3/-1", "not a prefix length"),
+	BAD("saddr", "10.1.2.3/8/8", "10.1.2.3/8/8", "not a prefix length"),
+	BAD("saddr", "/8", "/8", NO_ADDR),
+	BAD("saddr", "-10.1.2.3", "-10.1.2.3", NO_ADDR),
+	BAD("saddr", "10.1.2.3-", "10.1.2.3-", NO_ADDR),
+	BAD("saddr", "10.1.2.3-10.1.2.2", "10.1.2.3-10.1.2.2", "a reversed range"),
+	BAD("saddr", "10.1.2.3-::1", "10.1.2.3-::1", "a range of both IPv4 and IPv6"),
+	BAD("saddr", "10.0.0.0/8-11.0.0.0/8", "10.0.0.0/8-11.0.0.0/8",
+	    "not a prefix length"),
+
+	/* IPv6 */
+	GOOD("daddr", "::1", "::1"),
+	GOOD("daddr", "::", "::"),
+	GOOD("daddr", "[::1]", "::1"),
+	GOOD("daddr", "2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+	GOOD("daddr", "2001:db8::1/32", "2001:db8::/32"),
+	GOOD("daddr", "[2001:db8::1]/32", "2001:db8::/32"),
+	GOOD("daddr", "2001:db8::1/65", "2001:db8::/65"),
+	GOOD("daddr", "2001:db8::1/64", "2001:db8::/64"),
+	GOOD("daddr", "::1/128", "::1"),
+	GOOD("daddr", "::/0", "::/0"),
+	GOOD("daddr", "::1-::ff", "::1-::ff"),
+	GOOD("daddr", "[::1]-[::ff]", "::1-::ff"),
+	GOOD("daddr", "64:ff9b::192.0.2.1", "64:ff9b::c000:201"),
+	GOOD("daddr", "::1,10.0.0.1,fe80::/10", "10.0.0.1,::1,fe80::/10"),
+	GOOD("daddr", "::/0,0.0.0.0/0", "0.0.0.0/0,::/0"),
+	GOOD("daddr", "::ffff:10.0.0.1", "10.0.0.1"),
+	GOOD("daddr", "::ffff:a00:1", "10.0.0.1"),
+	GOOD("daddr", "::ffff:10.0.0.1/128", "10.0.0.1"),
+	GOOD("daddr", "::ffff:10.0.0.1/104", "10.0.0.0/8"),
+	GOOD("daddr", "::ffff:0:0/96", "0.0.0.0/0"),
+	GOOD("daddr", "::ffff:10.0.0.1/80", "::/80"),
+	GOOD("daddr", "::ffff:10.0.0.1/90", "::ffc0:0:0/90"),
+	GOOD("daddr", "::ffff:10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"),
+	BAD("daddr", ":", ":", NO_ADDR),
+	BAD("daddr", ":::", ":::", NO_ADDR),
+	BAD("daddr", ":1", ":1", NO_ADDR),
+	BAD("daddr", "1:", "1:", NO_ADDR),
+	BAD("daddr", "::1::", "::1::", NO_ADDR),
+	BAD("daddr", "1::2::3", "1::2::3", NO_ADDR),
+	BAD("daddr", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7", NO_ADDR),
+	BAD("daddr", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8:9", NO_ADDR),
+	BAD("daddr", "12345::", "12345::", NO_ADDR),
+	BAD("daddr", "::00001", "::00001", NO_ADDR),
+	BAD("daddr", "::g", "::g", NO_ADDR),
+	BAD("daddr", "::1.2.3", "::1.2.3", NO_ADDR),
+	BAD("daddr", "::ffff:1.2.3.04", "::ffff:1.2.3.04", NO_ADDR),
+	BAD("daddr", "::1%lo", "::1%lo", NO_ADDR),
+	BAD("daddr", "[::1", "[::1", NO_ADDR),
+	BAD("daddr", "::1]", "::1]", NO_ADDR),
+	BAD("daddr", "[]", "[]", NO_ADDR),
+	BAD("daddr", "[[::1]]", "[[::1]]", NO_ADDR),
+	BAD("daddr", "[::1]:80", "[::1]:80", NO_ADDR),
+	BAD("daddr", "::1/129", "::1/129", "not a prefix length"),
+	BAD("daddr", "::ff-::1", "::ff-::1", "a reversed range"),
+
+	/* States */
+	GOOD("state", "ESTABLISHED", "ESTABLISHED"),
+	GOOD("state", "established", "ESTABLISHED"),
+	GOOD("state", "estab", "ESTABLISHED"),
+	GOOD("state", "SYN_SENT", "SYN_SENT"),
+	GOOD("state", "syn-sent", "SYN_SENT"),
+	GOOD("state", "SYN_RECV", "SYN_RCVD"),
+	GOOD("state", "Syn-Rcvd", "SYN_RCVD"),
+	GOOD("state", "FIN_WAIT1", "FIN_WAIT_1"),
+	GOOD("state", "fin-wait-1", "FIN_WAIT_1"),
+	GOOD("state", "FIN_WAIT2", "FIN_WAIT_2"),
+	GOOD("state", "fin-wait-2", "FIN_WAIT_2"),
+	GOOD("state", "close-wait", "CLOSE_WAIT"),
+	GOOD("state", "last-ack", "LAST_ACK"),
+	GOOD("state", "closing", "CLOSING"),
+	GOOD("state", "time-wait", "TIME_WAIT"),
+	GOOD("state", "LISTEN", "LISTEN"),
+	GOOD("state", "all", NINE_STATES),
+	GOOD("state", "connected", NINE_STATES),
+	GOOD("state", "synchronized",
+	     "SYN_RCVD,ESTABLISHED,CLOSE_WAIT,FIN_WAIT_1,CLOSING,LAST_ACK,FIN_WAIT_2,TIME_WAIT"),
+	GOOD("state", "bucket", "SYN_RCVD,TIME_WAIT"),
+	GOOD("state", "BIG",
+	     "SYN_SENT,ESTABLISHED,CLOSE_WAIT,FIN_WAIT_1,CLOSING,LAST_ACK,FIN_WAIT_2"),
+	GOOD("state", "TIME_WAIT,ESTAB", "ESTABLISHED,TIME_WAIT"),
+	GOOD("state", "!bucket", "!SYN_RCVD,!TIME_WAIT"),
+	GOOD("state", "any", "any"),
+	THEN("state", "ESTAB", "+closing", "ESTABLISHED,CLOSING"),
+	BAD("state", "CLOSED", "CLOSED", "not a TCP state"),
+	BAD("state", "FIN_WAIT", "FIN_WAIT", "not a TCP state"),
+	BAD("state", "ESTABLISHEDX", "ESTABLISHEDX", "not a TCP state"),
+	BAD("state", "1", "1", "not a TCP state"),
+
+	/* Limits */
+	GOOD("max", "0", "0"),
+	GOOD("max", "10\n", "10"),
+	GOOD("max", "18446744073709551615", "18446744073709551615"),
+	THEN("max", "10", "any", "0"),
+	THEN("max", "10", "\n", "0"),
+	BAD("max", "18446744073709551616", "18446744073709551616", "not a number"),
+	BAD("max", "-1", "-1", "not a number"),
+	BAD("max", "+1", "+1", "not a number"),
+	BAD("max", "0x10", "0x10", "not a number"),
+	BAD("max", "1 2", "1 2", "not a number"),
+	BAD("max", "ten", "ten", "not a number"),
+	GOOD("netns", "self", "self"),
+	THEN("netns", "self", "any", "self"),
+	BAD("netns", "here", "here", "not a network namespace"),
+};
+
+#endif /* TCPDROP_GRAMMAR_CASES_H */

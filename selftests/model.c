@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rule model in user space: what the kernel compiles, under the address
+ * and undefined-behaviour sanitizers, and with allocations that fail.
+ */
+#include "shim.h"
+
+#include "../module/conn.c"
+#include "../module/ranges.c"
+#include "../module/rule.c"
+
+#include "grammar_cases.h"
+#include "kselftest_harness.h"
+
+long shim_allocations = -1;
+
+FIXTURE(model) {
+	struct rule rule;
+	struct rule_error error;
+	char text[4096];
+};
+
+FIXTURE_SETUP(model)
+{
+	rule_init(&self->rule);
+	self->error.text[0] = '\0';
+}
+
+FIXTURE_TEARDOWN(model)
+{
+	rule_destroy(&self->rule);
+}
+
+static enum rule_attr attr_by_name(const char *name)
+{
+	unsigned int attr;
+
+	for (attr = 0; attr < RULE_NR_ATTRS; attr++)
+		if (!strcmp(name, rule_attr_name(attr)))
+			break;
+	return attr;
+}
+
+static int store(struct rule *rule, const char *attr, const char *text,
+		 struct rule_error *error)
+{
+	return rule_store(rule, attr_by_name(attr), text, strlen(text), error);
+}
+
+static const char *show(struct rule *rule, const char *attr, char text[4096])
+{
+	int len = rule_show(rule, attr_by_name(attr), text, 4096);
+
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = '\0';
+	return text;
+}
+
+TEST_F(model, takes_and_refuses_what_the_grammar_says)
+{
+	const struct grammar_case *c;
+	struct rule rule;
+
+	for (c = grammar_cases; c < grammar_cases + ARRAY_SIZE(grammar_cases); c++) {
+		rule_init(&rule);
+		if (c->first)
+			ASSERT_EQ(0, store(&rule, c->attr, c->first, &self->error));
+		EXPECT_EQ(-c->err, store(&rule, c->attr, c->write, &self->error))
+			TH_LOG("%s: %s", c->attr, c->write);
+		if (c->err) {
+			snprintf(self->text, sizeof(self->text), "%s: %s", c->attr, c->error);
+			EXPECT_STREQ(self->text, self->error.text);
+		} else {
+			EXPECT_STREQ(c->read, show(&rule, c->attr, self->text));
+		}
+		rule_destroy(&rule);
+	}
+}
+
+TEST_F(model, reads_back_what_it_takes)
+{
+	const struct grammar_case *c;
+	char again[4096];
+
+	for (c = grammar_cases; c < grammar_cases + ARRAY_SIZE(grammar_cases); c++) {
+		if (c->err)
+			continue;
+		ASSERT_EQ(0, store(&self->rule, c->attr, c->write, &self->error));
+		show(&self->rule, c->attr, self->text);
+		EXPECT_EQ(0, store(&self->rule, c->attr, self->text, &self->error))
+			TH_LOG("%s: %s", c->attr, self->text);
+		EXPECT_STREQ(self->text, show(&self->rule, c->attr, again));
+	}
+}
+
+TEST_F(model, without_memory_refuses_and_stays_as_it_was)
+{
+	long allocations;
+	int ret = -ENOMEM;
+
+	ASSERT_EQ(0, store(&self->rule, "saddr", "10.0.0.1,!10.0.0.2", &self->error));
+	for (allocations = 0; ret == -ENOMEM; allocations++) {
+		ASSERT_GT(100, allocations);
+		shim_allocations = allocations;
+		ret = store(&self->rule, "saddr",
+			    "+::1,::2,::3,::4,::5,!::6,!::7,!::8,!::9,!::10", &self->error);
+		shim_allocations = -1;
+		if (!ret)
+			break;
+		EXPECT_STREQ("10.0.0.1,!10.0.0.2", show(&self->rule, "saddr", self->text));
+		EXPECT_NE(NULL, strstr(self->error.text, ": out of memory"));
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_LT(2, allocations);
+}
+
+TEST_F(model, copies_completely_or_not_at_all)
+{
+	struct rule copy;
+	long allocations;
+
+	ASSERT_EQ(0, store(&self->rule, "sport", "80,!22", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "daddr", "10.0.0.1", &self->error));
+	for (allocations = 0; allocations < 3; allocations++) {
+		shim_allocations = allocations;
+		EXPECT_EQ(-ENOMEM, rule_copy(&copy, &self->rule));
+	}
+	shim_allocations = allocations;
+	EXPECT_EQ(0, rule_copy(&copy, &self->rule));
+	shim_allocations = -1;
+	EXPECT_STREQ("80,!22", show(&copy, "sport", self->text));
+	EXPECT_STREQ("10.0.0.1", show(&copy, "daddr", self->text));
+	rule_destroy(&copy);
+}
+
+TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
+{
+	struct conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
+	struct rule copy;
+	unsigned int i;
+	char item[64];
+	size_t len;
+
+	for (i = 0; i < 50000; i++) {
+		snprintf(item, sizeof(item), "+10.%u.%u.%u", i >> 15, i >> 7 & 255,
+			 i << 1 & 255);
+		ASSERT_EQ(0, store(&self->rule, "daddr", item, &self->error));
+	}
+	show(&self->rule, "daddr", self->text);
+	len = strlen(self->text);
+	EXPECT_GT(4094, len);
+	EXPECT_LT(4000, len);
+	EXPECT_STREQ(" ...", self->text + len - 4);
+	EXPECT_EQ(-EINVAL, store(&self->rule, "daddr", self->text, &self->error));
+
+	ASSERT_EQ(0, rule_copy(&copy, &self->rule));
+	EXPECT_EQ(50000, copy.sel[RULE_DADDR].yes.nr);
+	for (i = 0; i < 100000; i++) {
+		conn.daddr = conn_ipv4_key(htonl(10U << 24 | i));
+		conn.saddr = conn.daddr;
+		ASSERT_EQ(i % 2 == 0, rule_match(&copy, &conn));
+	}
+	rule_destroy(&copy);
+}
+
+TEST_F(model, does_not_grow_by_what_it_has)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000; i++)
+		ASSERT_EQ(0, store(&self->rule, "sport", i % 2 ? "+80" : "+443",
+				   &self->error));
+	EXPECT_GT(16, self->rule.sel[RULE_SPORT].yes.cap);
+	EXPECT_STREQ("80,443", show(&self->rule, "sport", self->text));
+}
+
+TEST_F(model, refuses_a_nul)
+{
+	EXPECT_EQ(-EINVAL, rule_store(&self->rule, RULE_SPORT, "80\0x", 4, &self->error));
+	EXPECT_STREQ("any", show(&self->rule, "sport", self->text));
+}
+
+TEST_F(model, quotes_one_line_whatever_was_written)
+{
+	char junk[4000];
+
+	memset(junk, '\x1b', sizeof(junk));
+	EXPECT_EQ(-EINVAL, rule_store(&self->rule, RULE_SADDR, junk, sizeof(junk),
+				      &self->error));
+	EXPECT_EQ(NULL, strpbrk(self->error.text, "\n\x1b"));
+	EXPECT_NE(NULL, strstr(self->error.text, "too long an item"));
+}
+
+/* A connection from text; @state is TCP_*. */
+static struct conn conn_of(const char *saddr, u16 sport, const char *daddr,
+			   u16 dport, u8 state)
+{
+	struct conn conn = { .sport = sport, .dport = dport, .state = state };
+	char text[CONN_ADDR_MAX];
+
+	strcpy(text, saddr);
+	parse_addr(text, &conn.saddr);
+	strcpy(text, daddr);
+	parse_addr(text, &conn.daddr);
+	return conn;
+}
+
+TEST_F(model, matches_what_the_contract_says)
+{
+	static const struct {
+		const char *attr, *items;
+		bool v4, v6;
+	} cases[] = {
+		/* 10.0.0.1:1000 to 10.0.0.2:80; [2001:db8::1]:443 to [2001:db8::2]:22 */
+		{ "saddr", "10.0.0.1", true, false },
+		{ "saddr", "10.0.0.2", false, false },
+		{ "saddr", "0.0.0.0/0", true, false },
+		{ "saddr", "::/0", false, true },
+		{ "saddr", "!::/0", true, false },
+		{ "saddr", "!10.0.0.0/8", false, true },
+		{ "saddr", "::ffff:10.0.0.1", true, false },
+		{ "saddr", "10.0.0.0/8,!10.0.0.1", false, false },
+		{ "saddr", "10.0.0.0/8,2001:db8::/32", true, true },
+		{ "saddr", "10.0.0.0-10.0.0.1", true, false },
+		{ "saddr", "10.0.0.2-10.0.0.9", false, false },
+		{ "daddr", "10.0.0.2,2001:db8::2", true, true },
+		{ "daddr", "::-2001:db8::1", false, false },
+		{ "daddr", "2001:db8::2-ffff::", false, true },
+		{ "sport", "1000", true, false },
+		{ "sport", "1-1000", true, true },
+		{ "sport", "!1000", false, true },
+		{ "dport", "80", true, false },
+		{ "dport", "1000", false, false },
+		{ "port", "80", true, false },
+		{ "port", "443", false, true },
+		{ "port", "!80", false, true },
+		{ "port", "!22,!1000", false, false },
+		{ "port", "1-65535,!22", true, false },
+		{ "state", "ESTAB", true, false },
+		{ "state", "TIME_WAIT", false, true },
+		{ "state", "!TIME_WAIT", true, false },
+		{ "state", "LISTEN", false, false },
+		{ "state", "all", true, true },
+		{ "state", "bucket", false, true },
+	};
+	struct conn v4 = conn_of("10.0.0.1", 1000, "10.0.0.2", 80, TCP_ESTABLISHED);
+	struct conn v6 = conn_of("2001:db8::1", 443, "2001:db8::2", 22, TCP_TIME_WAIT);
+	struct rule rule, copy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		rule_init(&rule);
+		ASSERT_EQ(0, store(&rule, cases[i].attr, cases[i].items, &self->error));
+		ASSERT_EQ(0, rule_copy(&copy, &rule));
+		EXPECT_EQ(cases[i].v4, rule_match(&copy, &v4))
+			TH_LOG("IPv4, %s: %s", cases[i].attr, cases[i].items);
+		EXPECT_EQ(cases[i].v6, rule_match(&copy, &v6))
+			TH_LOG("IPv6, %s: %s", cases[i].attr, cases[i].items);
+		EXPECT_TRUE(rule_selects(&copy));
+		rule_destroy(&copy);
+		rule_destroy(&rule);
+	}
+}
+
+TEST_F(model, means_a_listener_only_where_it_is_named)
+{
+	struct conn listener = conn_of("0.0.0.0", 80, "0.0.0.0", 0, TCP_LISTEN);
+
+	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
+	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	ASSERT_EQ(0, store(&self->rule, "state", "!ESTAB", &self->error));
+	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	ASSERT_EQ(0, store(&self->rule, "state", "ESTAB,LISTEN", &self->error));
+	EXPECT_TRUE(rule_match(&self->rule, &listener));
+	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
+	EXPECT_FALSE(rule_match(&self->rule, &listener));
+}
+
+TEST_F(model, selects_by_lists_alone)
+{
+	EXPECT_FALSE(rule_selects(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "max", "5", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
+	EXPECT_FALSE(rule_selects(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
+	EXPECT_TRUE(rule_selects(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
+	EXPECT_FALSE(rule_selects(&self->rule));
+}
+
+TEST_F(model, is_exact_with_both_ends_given)
+{
+	struct conn ends;
+
+	ASSERT_EQ(0, store(&self->rule, "saddr", "::1", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "sport", "80", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "daddr", "::2", &self->error));
+	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+	ASSERT_EQ(0, store(&self->rule, "dport", "90-91", &self->error));
+	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+	ASSERT_EQ(0, store(&self->rule, "dport", "90", &self->error));
+	EXPECT_TRUE(rule_exact(&self->rule, &ends));
+	EXPECT_EQ(80, ends.sport);
+	EXPECT_EQ(90, ends.dport);
+	EXPECT_EQ(1, ends.saddr.lo);
+	EXPECT_EQ(2, ends.daddr.lo);
+	ASSERT_EQ(0, store(&self->rule, "daddr", "10.0.0.1", &self->error));
+	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+}
+
+TEST(prints_connections_as_listings_have_them)
+{
+	struct conn conn = conn_of("10.31.1.141", 51436, "192.168.0.1", 143,
+				   TCP_ESTABLISHED);
+	char line[CONN_LINE_MAX];
+	int len;
+
+	len = conn_print(line, sizeof(line), &conn);
+	EXPECT_EQ((int)strlen(line), len);
+	EXPECT_STREQ("10.31.1.141:51436 192.168.0.1:143 ESTABLISHED\n", line);
+
+	conn = conn_of("2001:db8::1", 22, "2001:db8::2", 50000, TCP_TIME_WAIT);
+	conn_print(line, sizeof(line), &conn);
+	EXPECT_STREQ("[2001:db8::1]:22 [2001:db8::2]:50000 TIME_WAIT\n", line);
+
+	conn = conn_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535,
+		       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535, TCP_ESTABLISHED);
+	EXPECT_GT(CONN_LINE_MAX - 1, conn_print(line, sizeof(line), &conn));
+	EXPECT_EQ('\n', line[strlen(line) - 1]);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef TCPDROP_SHIM_TCP_STATES_H
+#define TCPDROP_SHIM_TCP_STATES_H
+
+#include <netinet/tcp.h>
+
+#define TCPF_ESTABLISHED (1 << TCP_ESTABLISHED)
+#define TCPF_SYN_SENT	 (1 << TCP_SYN_SENT)
+#define TCPF_SYN_RECV	 (1 << TCP_SYN_RECV)
+#define TCPF_FIN_WAIT1	 (1 << TCP_FIN_WAIT1)
+#define TCPF_FIN_WAIT2	 (1 << TCP_FIN_WAIT2)
+#define TCPF_TIME_WAIT	 (1 << TCP_TIME_WAIT)
+#define TCPF_CLOSE_WAIT	 (1 << TCP_CLOSE_WAIT)
+#define TCPF_LAST_ACK	 (1 << TCP_LAST_ACK)
+#define TCPF_LISTEN	 (1 << TCP_LISTEN)
+#define TCPF_CLOSING	 (1 << TCP_CLOSING)
+
+#endif /* TCPDROP_SHIM_TCP_STATES_H */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * As much of the kernel as the rule model uses, on top of the C library, so
+ * that the model runs in user space: under sanitizers, and with allocations
+ * that fail on demand.
+ */
+#ifndef TCPDROP_SHIM_H
+#define TCPDROP_SHIM_H
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef uint32_t __be32;
+
+#include <limits.h>
+
+#define U16_MAX UINT16_MAX
+#define U64_MAX UINT64_MAX
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define BIT(n) (1UL << (n))
+#define GENMASK_ULL(h, l) ((~0ULL << (l)) & (~0ULL >> (63 - (h))))
+#define hweight64(w) ((unsigned int)__builtin_popcountll(w))
+
+#define min(a, b) ({			\
+	__typeof__(a) __a = (a);	\
+	__typeof__(a) __b = (b);	\
+					\
+	__a < __b ? __a : __b;		\
+})
+#define max(a, b) ({			\
+	__typeof__(a) __a = (a);	\
+	__typeof__(a) __b = (b);	\
+					\
+	__a > __b ? __a : __b;		\
+})
+#define min_t(type, a, b) min((type)(a), (type)(b))
+#define max3(a, b, c) max(a, max(b, c))
+
+#define GFP_KERNEL 0
+
+/* How many allocations succeed before one fails; negative: all do. */
+extern long shim_allocations;
+
+static inline void *kvmalloc_array(size_t n, size_t size, int flags)
+{
+	(void)flags;
+	if (!shim_allocations)
+		return NULL;
+	if (shim_allocations > 0)
+		shim_allocations--;
+	return reallocarray(NULL, n, size);
+}
+
+#define kvfree free
+
+static inline void sort(void *base, size_t num, size_t size,
+			int (*cmp)(const void *, const void *), void *swap_func)
+{
+	(void)swap_func;
+	if (num)
+		qsort(base, num, size, cmp);
+}
+
+static inline int kstrtou64(const char *s, unsigned int base, u64 *res)
+{
+	char *end;
+
+	errno = 0;
+	*res = strtoull(s, &end, base);
+	if (errno)
+		return -errno;
+	return end == s || *end ? -EINVAL : 0;
+}
+
+static inline int in4_pton(const char *src, int len, u8 *dst, int delim,
+			   const char **end)
+{
+	(void)len;
+	(void)delim;
+	(void)end;
+	return inet_pton(AF_INET, src, dst);
+}
+
+static inline int in6_pton(const char *src, int len, u8 *dst, int delim,
+			   const char **end)
+{
+	(void)len;
+	(void)delim;
+	*end = src + strlen(src);
+	return inet_pton(AF_INET6, src, dst);
+}
+
+/* Knows the kernel's %pI4 and %pI6c, each alone in its format. */
+static inline int scnprintf(char *buf, size_t size, const char *fmt, ...)
+{
+	int family = 0, len;
+	va_list ap;
+
+	if (!strcmp(fmt, "%pI4"))
+		family = AF_INET;
+	else if (!strcmp(fmt, "%pI6c"))
+		family = AF_INET6;
+
+	va_start(ap, fmt);
+	if (family)
+		len = inet_ntop(family, va_arg(ap, void *), buf, size) ? strlen(buf) : 0;
+	else
+		len = vsnprintf(buf, size, fmt, ap);
+	va_end(ap);
+	return len < (int)size ? len : (int)size - 1;
+}
+
+#endif /* TCPDROP_SHIM_H */
