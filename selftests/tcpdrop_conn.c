@@ -42,30 +42,36 @@ static int shape_closing(struct conn *conn);
 static int shape_last_ack(struct conn *conn);
 static int shape_time_wait(struct conn *conn);
 
-/* @passive: the target is the end that the listener made. */
+/* The words of the next table. */
+enum { ACTIVE, PASSIVE };
+enum { OWNED, ORPHAN, MINISOCK };
+
+/* Who connected, who holds the target, and the state of the other end, 0 for none. */
 static const struct {
 	int state;
-	bool passive;
-	bool orphan;
-	bool minisock;
+	int side;
+	int holder;
+	int peer;
 	int (*shape)(struct conn *conn);
 } kinds[KINDS] = {
-	[SYN_SENT] = { TCP_SYN_SENT, false, false, false, shape_syn_sent },
-	[SYN_RCVD_REQUEST] = { TCP_SYN_RECV, true, true, false, shape_request },
-	[SYN_RCVD_FULL] = { TCP_SYN_RECV, true, false, false, shape_syn_rcvd },
-	[ESTABLISHED] = { TCP_ESTABLISHED, false, false, false, shape_established },
-	[NOT_ACCEPTED] = { TCP_ESTABLISHED, true, true, false, shape_not_accepted },
-	[CLOSE_WAIT] = { TCP_CLOSE_WAIT, false, false, false, shape_close_wait },
-	[FIN_WAIT_1] = { TCP_FIN_WAIT1, false, false, false, shape_fin_wait_1 },
-	[FIN_WAIT_1_ORPHAN] = { TCP_FIN_WAIT1, false, true, false, shape_fin_wait_1 },
-	[FIN_WAIT_2] = { TCP_FIN_WAIT2, false, false, false, shape_fin_wait_2 },
-	[FIN_WAIT_2_ORPHAN] = { TCP_FIN_WAIT2, false, true, false, shape_fin_wait_2 },
-	[FIN_WAIT_2_MINISOCK] = { TCP_FIN_WAIT2, false, true, true, shape_fin_wait_2 },
-	[CLOSING] = { TCP_CLOSING, false, false, false, shape_closing },
-	[CLOSING_ORPHAN] = { TCP_CLOSING, false, true, false, shape_closing },
-	[LAST_ACK] = { TCP_LAST_ACK, false, false, false, shape_last_ack },
-	[LAST_ACK_ORPHAN] = { TCP_LAST_ACK, false, true, false, shape_last_ack },
-	[TIME_WAIT] = { TCP_TIME_WAIT, false, true, true, shape_time_wait },
+	[SYN_SENT] = { TCP_SYN_SENT, ACTIVE, OWNED, 0, shape_syn_sent },
+	[SYN_RCVD_REQUEST] = { TCP_SYN_RECV, PASSIVE, ORPHAN, TCP_ESTABLISHED, shape_request },
+	[SYN_RCVD_FULL] = { TCP_SYN_RECV, PASSIVE, OWNED, TCP_ESTABLISHED, shape_syn_rcvd },
+	[ESTABLISHED] = { TCP_ESTABLISHED, ACTIVE, OWNED, TCP_ESTABLISHED, shape_established },
+	[NOT_ACCEPTED] = { TCP_ESTABLISHED, PASSIVE, ORPHAN, TCP_ESTABLISHED, shape_not_accepted },
+	[CLOSE_WAIT] = { TCP_CLOSE_WAIT, ACTIVE, OWNED, TCP_FIN_WAIT2, shape_close_wait },
+	[FIN_WAIT_1] = { TCP_FIN_WAIT1, ACTIVE, OWNED, TCP_ESTABLISHED, shape_fin_wait_1 },
+	[FIN_WAIT_1_ORPHAN] = { TCP_FIN_WAIT1, ACTIVE, ORPHAN, TCP_ESTABLISHED, shape_fin_wait_1 },
+	[FIN_WAIT_2] = { TCP_FIN_WAIT2, ACTIVE, OWNED, TCP_CLOSE_WAIT, shape_fin_wait_2 },
+	[FIN_WAIT_2_ORPHAN] = { TCP_FIN_WAIT2, ACTIVE, ORPHAN, TCP_CLOSE_WAIT, shape_fin_wait_2 },
+	[FIN_WAIT_2_MINISOCK] = {
+		TCP_FIN_WAIT2, ACTIVE, MINISOCK, TCP_CLOSE_WAIT, shape_fin_wait_2
+	},
+	[CLOSING] = { TCP_CLOSING, ACTIVE, OWNED, TCP_FIN_WAIT1, shape_closing },
+	[CLOSING_ORPHAN] = { TCP_CLOSING, ACTIVE, ORPHAN, TCP_FIN_WAIT1, shape_closing },
+	[LAST_ACK] = { TCP_LAST_ACK, ACTIVE, OWNED, TCP_FIN_WAIT2, shape_last_ack },
+	[LAST_ACK_ORPHAN] = { TCP_LAST_ACK, ACTIVE, ORPHAN, TCP_FIN_WAIT2, shape_last_ack },
+	[TIME_WAIT] = { TCP_TIME_WAIT, ACTIVE, MINISOCK, 0, shape_time_wait },
 };
 
 int conn_state(enum kind kind)
@@ -76,7 +82,7 @@ int conn_state(enum kind kind)
 /* Whether a process holds the target by a file descriptor. */
 bool conn_is_owned(enum kind kind)
 {
-	return !kinds[kind].orphan;
+	return kinds[kind].holder == OWNED;
 }
 
 /* Whether TCP tells the peer when a target of this kind is aborted. */
@@ -123,21 +129,26 @@ static int set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
+static bool is_passive(const struct conn *conn)
+{
+	return kinds[conn->kind].side == PASSIVE;
+}
+
 /* The end that connects: the target, or its peer where the target is passive. */
 static int *active_fd(struct conn *conn)
 {
-	return kinds[conn->kind].passive ? &conn->peer : &conn->fd;
+	return is_passive(conn) ? &conn->peer : &conn->fd;
 }
 
 static int *passive_fd(struct conn *conn)
 {
-	return kinds[conn->kind].passive ? &conn->fd : &conn->peer;
+	return is_passive(conn) ? &conn->fd : &conn->peer;
 }
 
 /* Make the listener, the socket that will connect to it, and name their ends. */
 static int conn_prepare(struct conn *conn)
 {
-	bool passive = kinds[conn->kind].passive;
+	bool passive = is_passive(conn);
 	const char *target = places[conn->family].target;
 	const char *peer = places[conn->family].peer;
 	struct ends ends;
@@ -164,7 +175,7 @@ static int conn_connect(struct conn *conn)
 	const struct ends *ends = &conn->ends;
 
 	return sock_connect(*active_fd(conn), conn->family,
-			    kinds[conn->kind].passive ? &ends->local : &ends->remote);
+			    is_passive(conn) ? &ends->local : &ends->remote);
 }
 
 static int conn_accept(struct conn *conn)
@@ -263,25 +274,25 @@ static int shape_close_wait(struct conn *conn)
 	return ret ? ret : wait_for_state(conn->fd, TCP_CLOSE_WAIT);
 }
 
-/* The peer will take little, the target send little: small buffers fill fast. */
-static int conn_prepare_stuffing(struct conn *conn)
+/* Established, with data that the peer has no room for. */
+static int shape_stuffed(struct conn *conn)
 {
 	int ret;
 
 	ret = set_option(conn->listener, SOL_SOCKET, SO_RCVBUF, STUFF_RCVBUF);
-	return ret ? ret : set_option(conn->fd, SOL_SOCKET, SO_SNDBUF, STUFF_SNDBUF);
+	if (!ret)
+		ret = set_option(conn->fd, SOL_SOCKET, SO_SNDBUF, STUFF_SNDBUF);
+	if (!ret)
+		ret = shape_established(conn);
+	return ret ? ret : sock_stuff(conn->fd, conn->peer);
 }
 
-/* The FIN is stuck behind data that the peer has no room for. */
+/* The FIN is stuck behind data. */
 static int shape_fin_wait_1(struct conn *conn)
 {
 	int ret;
 
-	ret = conn_prepare_stuffing(conn);
-	if (!ret)
-		ret = shape_established(conn);
-	if (!ret)
-		ret = sock_stuff(conn->fd);
+	ret = shape_stuffed(conn);
 	return ret ? ret : half_close(conn->fd);
 }
 
@@ -318,33 +329,16 @@ static int shape_closing(struct conn *conn)
 	return ret ? ret : wait_for_state(conn->fd, TCP_CLOSING);
 }
 
-/* Nothing that the target has sent waits for an acknowledgement. */
-static bool all_is_acked(int fd)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-
-	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) && !info.tcpi_unacked;
-}
-
-/*
- * The peer has closed; the target too, but its FIN is stuck behind data. The
- * peer has nothing left to say: a segment of its own would be answered by a
- * reset once the target is gone.
- */
+/* The peer closes its direction; the target too, but its FIN is stuck behind data. */
 static int shape_last_ack(struct conn *conn)
 {
 	int ret;
 
-	ret = conn_prepare_stuffing(conn);
+	ret = shape_stuffed(conn);
 	if (!ret)
-		ret = shape_close_wait(conn);
+		ret = half_close(conn->peer);
 	if (!ret)
-		ret = sock_stuff(conn->fd);
-	if (!ret && !WAIT_UNTIL(all_is_acked(conn->fd)))
-		ret = -ETIMEDOUT;
-	if (!ret)
-		ret = sock_mute(conn->peer);
+		ret = wait_for_state(conn->fd, TCP_CLOSE_WAIT);
 	return ret ? ret : half_close(conn->fd);
 }
 
@@ -374,21 +368,24 @@ int conn_start(struct conn *conn, enum kind kind, enum family family)
 	ret = conn_prepare(conn);
 	if (!ret)
 		ret = kinds[kind].shape(conn);
-	if (!ret && kinds[kind].orphan && conn->fd >= 0) {
+	if (!ret && !conn_is_owned(kind) && conn->fd >= 0) {
 		close(conn->fd);
 		conn->fd = -1;
 	}
 	return ret;
 }
 
-/* Whether the tables have the target just as it should be. */
+/* Whether the tables have both ends just as they should be. */
 bool conn_is_ready(const struct conn *conn, const struct table *table)
 {
-	const struct entry *entry = table_find(table, &conn->ends);
+	const struct ends swapped = ends_swap(&conn->ends);
+	const struct entry *target = table_find(table, &conn->ends);
+	const struct entry *peer = table_find(table, &swapped);
 
-	return entry && entry->state == kinds[conn->kind].state &&
-	       entry->minisock == kinds[conn->kind].minisock &&
-	       !entry->inode == kinds[conn->kind].orphan;
+	return target && target->state == kinds[conn->kind].state &&
+	       target->minisock == (kinds[conn->kind].holder == MINISOCK) &&
+	       !target->inode == !conn_is_owned(conn->kind) &&
+	       (peer ? peer->state : 0) == kinds[conn->kind].peer;
 }
 
 /* Look at the tables anew. */
@@ -415,16 +412,20 @@ int conn_make(struct conn *conn, enum kind kind, enum family family)
 	return WAIT_UNTIL(conn_is_ready_now(conn)) ? 0 : -ETIMEDOUT;
 }
 
-static void close_fd(int *fd)
+static void reset_fd(int *fd)
 {
 	if (*fd >= 0)
-		close(*fd);
+		sock_reset(*fd);
 	*fd = -1;
 }
 
+/*
+ * Leave nothing behind that would go on retransmitting after the test: a target
+ * without an owner hears the reset of its peer.
+ */
 void conn_close(struct conn *conn)
 {
-	close_fd(&conn->fd);
-	close_fd(&conn->peer);
-	close_fd(&conn->listener);
+	reset_fd(&conn->fd);
+	reset_fd(&conn->peer);
+	reset_fd(&conn->listener);
 }

@@ -38,7 +38,7 @@ static const char * const state_names[] = {
 /* The name that rules and listings give to @state. */
 const char *state_name(int state)
 {
-	if (state < 0 || (size_t)state >= ARRAY_LEN(state_names) || !state_names[state])
+	if (state < 0 || (size_t)state >= ARRAY_SIZE(state_names) || !state_names[state])
 		return "?";
 	return state_names[state];
 }
@@ -55,7 +55,7 @@ static void end_set_addr6(struct end *end, const struct in6_addr *addr)
 }
 
 /* An end from an address as text, IPv4, IPv6 or v4-mapped. */
-int end_parse(struct end *end, const char *addr, uint16_t port)
+int end_parse(struct end *end, const char *addr, __u16 port)
 {
 	struct in6_addr addr6;
 
@@ -194,7 +194,7 @@ int sock_new(enum family family)
 	return fd < 0 ? -errno : fd;
 }
 
-int sock_bind(int fd, enum family family, const char *addr, uint16_t port)
+int sock_bind(int fd, enum family family, const char *addr, __u16 port)
 {
 	struct sockaddr_storage ss;
 	struct end end;
@@ -207,7 +207,7 @@ int sock_bind(int fd, enum family family, const char *addr, uint16_t port)
 }
 
 /* A listening socket, or -errno. Port 0 takes a free one. */
-int sock_listen(enum family family, const char *addr, uint16_t port)
+int sock_listen(enum family family, const char *addr, __u16 port)
 {
 	int fd, ret;
 
@@ -246,7 +246,7 @@ int sock_mute(int fd)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	return sock_filter(fd, code, ARRAY_LEN(code));
+	return sock_filter(fd, code, ARRAY_SIZE(code));
 }
 
 /*
@@ -263,7 +263,7 @@ int sock_only_syn(int fd)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	return sock_filter(fd, code, ARRAY_LEN(code));
+	return sock_filter(fd, code, ARRAY_SIZE(code));
 }
 
 int sock_nonblock(int fd)
@@ -271,45 +271,6 @@ int sock_nonblock(int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
-}
-
-/*
- * Send until no more fits, so that data (and whatever will be sent after it, a
- * FIN too) is stuck on this side, behind the window of a peer that reads not.
- */
-int sock_stuff(int fd)
-{
-	static const char chunk[4096];
-	int ret, unsent;
-
-	ret = sock_nonblock(fd);
-	if (ret)
-		return ret;
-	while (send(fd, chunk, sizeof(chunk), MSG_NOSIGNAL) > 0)
-		;
-	if (errno != EAGAIN || ioctl(fd, SIOCOUTQNSD, &unsent))
-		return -errno;
-	return unsent > (int)sizeof(chunk) ? 0 : -EPROTO;
-}
-
-/* Take the pending error of a socket: an errno, positive as SO_ERROR is. */
-int sock_error(int fd)
-{
-	socklen_t len = sizeof(int);
-	int err;
-
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? -errno : err;
-}
-
-/* The state of an open socket, or -errno. */
-int sock_state(int fd)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
-		return -errno;
-	return info.tcpi_state;
 }
 
 /* Send a byte from @from and see it arrive at @to. */
@@ -323,6 +284,69 @@ static bool sock_passes(int from, int to)
 	if (poll(&arrival, 1, DEADLINE_MS) != 1)
 		return false;
 	return recv(to, &in, 1, 0) == 1 && in == out;
+}
+
+/*
+ * Whether @to has acknowledged all that it took, and data of @from still waits
+ * for room there. A byte the other way brings along what is held back.
+ */
+static bool window_is_shut(int from, int to)
+{
+	int queued, unsent;
+
+	if (!sock_passes(to, from) ||
+	    ioctl(from, SIOCOUTQ, &queued) || ioctl(from, SIOCOUTQNSD, &unsent))
+		return false;
+	return unsent > 0 && queued == unsent;
+}
+
+/*
+ * Send until no more fits, so that data (and whatever will be sent after it, a
+ * FIN too) is stuck at @from, behind the window of @to, who does not read. Then
+ * neither of the two has anything to say.
+ */
+int sock_stuff(int from, int to)
+{
+	static const char chunk[4096];
+	int ret;
+
+	ret = sock_nonblock(from);
+	if (ret)
+		return ret;
+	while (send(from, chunk, sizeof(chunk), MSG_NOSIGNAL) > 0)
+		;
+	if (errno != EAGAIN)
+		return -errno;
+	return WAIT_UNTIL(window_is_shut(from, to)) ? 0 : -ETIMEDOUT;
+}
+
+/* Take the pending error of a socket: an errno, positive as SO_ERROR is. */
+int sock_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? -errno : err;
+}
+
+/* Close a socket at once: no orphan stays behind, and the peer is reset. */
+void sock_reset(int fd)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+/* The state of an open socket, or -errno. */
+int sock_state(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return -errno;
+	return info.tcpi_state;
 }
 
 /* Whether two connected sockets still carry data both ways. */
@@ -469,7 +493,7 @@ int capture_open(void)
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	ret = sock_filter(fd, code, ARRAY_LEN(code));
+	ret = sock_filter(fd, code, ARRAY_SIZE(code));
 	if (!ret) {
 		struct sockaddr_ll all = {
 			.sll_family = AF_PACKET,
@@ -486,10 +510,10 @@ int capture_open(void)
 }
 
 /* The ends of a segment as the socket that sent it sees them. */
-static void segment_ends(struct ends *ends, const uint8_t *ip)
+static void segment_ends(struct ends *ends, const __u8 *ip)
 {
 	bool v6 = ip[0] >> 4 == 6;
-	const uint8_t *tcp = v6 ? ip + 40 : ip + (ip[0] & 15) * 4;
+	const __u8 *tcp = v6 ? ip + 40 : ip + (ip[0] & 15) * 4;
 
 	memset(ends, 0, sizeof(*ends));
 	ends->local.v6 = v6;
@@ -509,7 +533,7 @@ int capture_resets(int fd, const struct ends *from)
 {
 	struct sockaddr_ll ll;
 	socklen_t len = sizeof(ll);
-	uint8_t segment[128];
+	__u8 segment[128];
 	struct ends ends;
 	int count = 0;
 

@@ -22,7 +22,7 @@
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
 
 /* Milliseconds of a clock that only goes forward. */
-int64_t clock_ms(void)
+__s64 clock_ms(void)
 {
 	struct timespec now;
 
@@ -112,23 +112,23 @@ char *file_read_all(const char *path)
 	return text;
 }
 
-/* An address is of use a moment after it was added. */
-static bool can_bind6(const struct in6_addr *addr)
+/* Whether a socket can be bound to an address of this namespace. */
+static bool addr6_is_there(const struct in6_addr *addr)
 {
 	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_addr = *addr };
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool can = !bind(fd, (struct sockaddr *)&sin6, sizeof(sin6));
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool there = !bind(fd, (struct sockaddr *)&sin6, sizeof(sin6));
 
 	close(fd);
-	return can;
+	return there;
 }
 
-/* Give an IPv6 address to the loopback device. */
+/* Give an IPv6 address to the loopback device; the kernel does it in its own time. */
 int netns_add_addr6(const char *text)
 {
 	struct {
 		struct in6_addr addr;
-		uint32_t prefixlen;
+		__u32 prefixlen;
 		int ifindex;
 	} req = { .prefixlen = 128 };
 	int ret = 0;
@@ -143,8 +143,8 @@ int netns_add_addr6(const char *text)
 	if (ioctl(fd, SIOCSIFADDR, &req))
 		ret = -errno;
 	close(fd);
-	if (!ret && !WAIT_UNTIL(can_bind6(&req.addr)))
-		ret = -EADDRNOTAVAIL;
+	if (!ret && !WAIT_UNTIL(addr6_is_there(&req.addr)))
+		ret = -ETIMEDOUT;
 	return ret;
 }
 

@@ -8,12 +8,14 @@
 #ifndef TCPDROP_UTIL_H
 #define TCPDROP_UTIL_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#include "kselftest.h"
+
+#define ARRAY_LEN(a) ARRAY_SIZE(a)
 
 /*
  * The longest that a test waits for something that has to happen. Only a test
@@ -23,7 +25,7 @@
 
 /* Wait until @cond holds; evaluates to whether it did before the deadline. */
 #define WAIT_UNTIL(cond) ({						\
-	int64_t __end = clock_ms() + DEADLINE_MS;			\
+	__s64 __end = clock_ms() + DEADLINE_MS;			\
 	bool __held;							\
 									\
 	while (!(__held = (cond)) && clock_ms() < __end)		\
@@ -32,7 +34,7 @@
 })
 
 /* tcpdrop_util.c: time */
-int64_t clock_ms(void);
+__s64 clock_ms(void);
 void pause_ms(int ms);
 
 /* tcpdrop_util.c: files */
@@ -62,8 +64,8 @@ struct rule_result {
 bool tcpdrop_loaded(void);
 int rule_new(struct rule *rule, const char *name);
 int rule_set(const struct rule *rule, const char *attr, const char *value);
-int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+__printf(3, 4)
+int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...);
 int rule_get(const struct rule *rule, const char *attr, char *value, size_t size);
 char *rule_list(const struct rule *rule);
 int rule_commit(const struct rule *rule);
@@ -76,7 +78,7 @@ int rule_remove(const struct rule *rule);
 /* First in the setup of a fixture: nothing can be said without the module. */
 #define REQUIRE_TCPDROP() do {						\
 	if (!tcpdrop_loaded())						\
-		SKIP(return, "no rules directory: is tcpdrop loaded?");	\
+		SKIP(_exit(KSFT_SKIP), "no directory for rules: is tcpdrop loaded?"); \
 } while (0)
 
 /* tcpdrop_sock.c: addresses and ends */
@@ -84,9 +86,9 @@ enum family { IPV4, IPV6, DUAL, FAMILIES };
 
 /* One end of a connection. A v4-mapped address is kept as what it means. */
 struct end {
-	uint8_t addr[16];
-	uint16_t v6;
-	uint16_t port;
+	__u8 addr[16];
+	__u16 v6;
+	__u16 port;
 };
 
 /* A connection as one of its two sockets sees it. */
@@ -95,7 +97,7 @@ struct ends {
 	struct end remote;
 };
 
-int end_parse(struct end *end, const char *addr, uint16_t port);
+int end_parse(struct end *end, const char *addr, __u16 port);
 void end_from_sockaddr(struct end *end, const struct sockaddr_storage *ss);
 socklen_t end_to_sockaddr(const struct end *end, enum family family,
 			  struct sockaddr_storage *ss);
@@ -110,15 +112,16 @@ int rule_set_ends(const struct rule *rule, const struct ends *ends);
 
 /* tcpdrop_sock.c: sockets */
 int sock_new(enum family family);
-int sock_bind(int fd, enum family family, const char *addr, uint16_t port);
-int sock_listen(enum family family, const char *addr, uint16_t port);
+int sock_bind(int fd, enum family family, const char *addr, __u16 port);
+int sock_listen(enum family family, const char *addr, __u16 port);
 int sock_connect(int fd, enum family family, const struct end *to);
 int sock_mute(int fd);
 int sock_only_syn(int fd);
-int sock_stuff(int fd);
+int sock_stuff(int from, int to);
 int sock_error(int fd);
 int sock_state(int fd);
 int sock_nonblock(int fd);
+void sock_reset(int fd);
 bool sock_talks(int a, int b);
 
 /* tcpdrop_sock.c: the tables of the kernel */
