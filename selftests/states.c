@@ -30,33 +30,32 @@ struct gone {
 	size_t count;
 };
 
-/* Call @each for all connections until one returns true. */
-static struct conn *world_find(struct world *world,
-			       bool (*each)(struct world *world, struct conn *conn))
+/* The first connection that is not yet as it should be, or NULL. */
+static const struct conn *world_find_unready(const struct world *world)
 {
+	const struct conn *conn;
 	int family, kind;
 
-	for (family = 0; family < FAMILIES; family++)
-		for (kind = 0; kind < KINDS; kind++)
-			if (each(world, &world->conn[family][kind]))
-				return &world->conn[family][kind];
+	for (family = 0; family < FAMILIES; family++) {
+		for (kind = 0; kind < KINDS; kind++) {
+			conn = &world->conn[family][kind];
+			if (!conn_is_ready(conn, &world->table))
+				return conn;
+		}
+	}
 	return NULL;
-}
-
-static bool is_not_ready(struct world *world, struct conn *conn)
-{
-	return !conn_is_ready(conn, &world->table);
 }
 
 /* Read the tables and see whether every target is as it should be. */
 static bool world_is_ready(struct world *world)
 {
 	table_free(&world->table);
-	return !table_read(&world->table) && !world_find(world, is_not_ready);
+	return !table_read(&world->table) && !world_find_unready(world);
 }
 
 static void world_make(struct __test_metadata *_metadata, struct world *world)
 {
+	const struct conn *conn;
 	char line[128];
 	int family, kind;
 
@@ -66,11 +65,20 @@ static void world_make(struct __test_metadata *_metadata, struct world *world)
 				TH_LOG("kind %d, family %d", kind, family);
 			}
 	ASSERT_TRUE(WAIT_UNTIL(world_is_ready(world))) {
-		struct conn *conn = world_find(world, is_not_ready);
-
+		conn = world_find_unready(world);
 		ends_print(&conn->ends, conn_state(conn->kind), line, sizeof(line));
 		TH_LOG("kind %d: no %s", conn->kind, line);
 	}
+}
+
+static void world_end(struct world *world)
+{
+	int family, kind;
+
+	for (family = 0; family < FAMILIES; family++)
+		for (kind = 0; kind < KINDS; kind++)
+			conn_close(&world->conn[family][kind]);
+	table_free(&world->table);
 }
 
 /* A target that is dropped goes, and its peer with it if it is told. */
@@ -156,19 +164,6 @@ static void expect_others_talk(struct __test_metadata *_metadata,
 	}
 }
 
-/* Orphans outlive the process and its namespace, and count in sockstat. */
-static void drop_all(struct __test_metadata *_metadata, const struct rule *rule)
-{
-	static const char *const ends[] = { "saddr", "sport", "daddr", "dport" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(ends); i++)
-		EXPECT_EQ(0, rule_set(rule, ends[i], "any"));
-	EXPECT_EQ(0, rule_set(rule, "state", "all"));
-	EXPECT_EQ(0, rule_commit(rule));
-	EXPECT_EQ(0, rule_remove(rule));
-}
-
 /* A commit found so many, dropped them all and left none. */
 static void expect_dropped(struct __test_metadata *_metadata, const struct rule *rule,
 			   long count, struct rule_result *result)
@@ -250,72 +245,85 @@ FIXTURE(drop)
 {
 	struct world world;
 	struct rule rule;
-	struct conn *conn;
 };
 
 FIXTURE_VARIANT(drop)
 {
 	enum kind kind;
-	enum family family;
 };
 
-#define DROP_VARIANT(_kind)						\
-	FIXTURE_VARIANT_ADD(drop, _kind##_ipv4) { .kind = _kind, .family = IPV4 }; \
-	FIXTURE_VARIANT_ADD(drop, _kind##_ipv6) { .kind = _kind, .family = IPV6 }; \
-	FIXTURE_VARIANT_ADD(drop, _kind##_dual) { .kind = _kind, .family = DUAL }
-
-DROP_VARIANT(SYN_SENT);
-DROP_VARIANT(SYN_RCVD_REQUEST);
-DROP_VARIANT(SYN_RCVD_FULL);
-DROP_VARIANT(ESTABLISHED);
-DROP_VARIANT(NOT_ACCEPTED);
-DROP_VARIANT(CLOSE_WAIT);
-DROP_VARIANT(FIN_WAIT_1);
-DROP_VARIANT(FIN_WAIT_1_ORPHAN);
-DROP_VARIANT(FIN_WAIT_2);
-DROP_VARIANT(FIN_WAIT_2_ORPHAN);
-DROP_VARIANT(FIN_WAIT_2_MINISOCK);
-DROP_VARIANT(CLOSING);
-DROP_VARIANT(CLOSING_ORPHAN);
-DROP_VARIANT(LAST_ACK);
-DROP_VARIANT(LAST_ACK_ORPHAN);
-DROP_VARIANT(TIME_WAIT);
+FIXTURE_VARIANT_ADD(drop, syn_sent) { .kind = SYN_SENT };
+FIXTURE_VARIANT_ADD(drop, syn_rcvd_request) { .kind = SYN_RCVD_REQUEST };
+FIXTURE_VARIANT_ADD(drop, syn_rcvd_full) { .kind = SYN_RCVD_FULL };
+FIXTURE_VARIANT_ADD(drop, established) { .kind = ESTABLISHED };
+FIXTURE_VARIANT_ADD(drop, not_accepted) { .kind = NOT_ACCEPTED };
+FIXTURE_VARIANT_ADD(drop, close_wait) { .kind = CLOSE_WAIT };
+FIXTURE_VARIANT_ADD(drop, fin_wait_1) { .kind = FIN_WAIT_1 };
+FIXTURE_VARIANT_ADD(drop, fin_wait_1_orphan) { .kind = FIN_WAIT_1_ORPHAN };
+FIXTURE_VARIANT_ADD(drop, fin_wait_2) { .kind = FIN_WAIT_2 };
+FIXTURE_VARIANT_ADD(drop, fin_wait_2_orphan) { .kind = FIN_WAIT_2_ORPHAN };
+FIXTURE_VARIANT_ADD(drop, fin_wait_2_minisock) { .kind = FIN_WAIT_2_MINISOCK };
+FIXTURE_VARIANT_ADD(drop, closing) { .kind = CLOSING };
+FIXTURE_VARIANT_ADD(drop, closing_orphan) { .kind = CLOSING_ORPHAN };
+FIXTURE_VARIANT_ADD(drop, last_ack) { .kind = LAST_ACK };
+FIXTURE_VARIANT_ADD(drop, last_ack_orphan) { .kind = LAST_ACK_ORPHAN };
+FIXTURE_VARIANT_ADD(drop, time_wait) { .kind = TIME_WAIT };
 
 FIXTURE_SETUP(drop)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, conn_setup());
 	world_make(_metadata, &self->world);
-	self->conn = &self->world.conn[variant->family][variant->kind];
 	ASSERT_EQ(0, rule_new(&self->rule, "states"));
 }
 
 FIXTURE_TEARDOWN(drop)
 {
-	drop_all(_metadata, &self->rule);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+	world_end(&self->world);
 }
 
-TEST_F(drop, exact_ends_drop_this_socket_and_no_other)
+/* Drop one target by all that is known of it, and look at all that there is. */
+static void drop_exactly(struct __test_metadata *_metadata, struct world *world,
+			 struct conn *conn, const struct rule *rule)
 {
 	struct gone gone = { .count = 0 };
 	int capture, resets;
 
-	set_exactly(_metadata, &self->rule, self->conn);
+	set_exactly(_metadata, rule, conn);
 	capture = capture_open();
 	ASSERT_LE(0, capture);
 
-	ASSERT_EQ(0, rule_commit(&self->rule));
+	ASSERT_EQ(0, rule_commit(rule));
 
-	resets = capture_resets(capture, &self->conn->ends);
-	EXPECT_FALSE(ends_in_table(&self->conn->ends));
-	expect_dropped_in(_metadata, &self->rule, conn_state(variant->kind), 1);
-	gone_add(&gone, self->conn);
-	expect_only_gone(_metadata, &self->world, &gone);
-	expect_owner_told(_metadata, self->conn);
-	expect_peer_told(_metadata, self->conn, resets);
-	if (variant->kind == SYN_RCVD_REQUEST)
-		expect_next_segment_reset(_metadata, self->conn->peer);
-	expect_others_talk(_metadata, &self->world, &gone);
+	resets = capture_resets(capture, &conn->ends);
+	EXPECT_FALSE(ends_in_table(&conn->ends));
+	expect_dropped_in(_metadata, rule, conn_state(conn->kind), 1);
+	gone_add(&gone, conn);
+	expect_only_gone(_metadata, world, &gone);
+	expect_owner_told(_metadata, conn);
+	expect_peer_told(_metadata, conn, resets);
+	if (conn->kind == SYN_RCVD_REQUEST)
+		expect_next_segment_reset(_metadata, conn->peer);
+	expect_others_talk(_metadata, world, &gone);
+}
+
+TEST_F(drop, exact_ends_mean_this_ipv4_socket_and_no_other)
+{
+	drop_exactly(_metadata, &self->world, &self->world.conn[IPV4][variant->kind],
+		     &self->rule);
+}
+
+TEST_F(drop, exact_ends_mean_this_ipv6_socket_and_no_other)
+{
+	drop_exactly(_metadata, &self->world, &self->world.conn[IPV6][variant->kind],
+		     &self->rule);
+}
+
+TEST_F(drop, exact_ends_mean_this_dual_stack_socket_and_no_other)
+{
+	drop_exactly(_metadata, &self->world, &self->world.conn[DUAL][variant->kind],
+		     &self->rule);
 }
 
 /*
@@ -336,26 +344,107 @@ FIXTURE_VARIANT(select)
 
 #define ALL_STATES (0xffe & ~(1 << TCP_CLOSE | 1 << TCP_LISTEN))
 
-#define SELECT_VARIANT(_name, _state, _states)				\
-	FIXTURE_VARIANT_ADD(select, _name) { .state = _state, .states = _states }
+FIXTURE_VARIANT_ADD(select, syn_sent)
+{
+	.state = "SYN_SENT",
+	.states = 1 << TCP_SYN_SENT,
+};
 
-SELECT_VARIANT(syn_sent, "SYN_SENT", 1 << TCP_SYN_SENT);
-SELECT_VARIANT(syn_rcvd, "SYN_RCVD", 1 << TCP_SYN_RECV);
-SELECT_VARIANT(established, "ESTABLISHED", 1 << TCP_ESTABLISHED);
-SELECT_VARIANT(close_wait, "CLOSE_WAIT", 1 << TCP_CLOSE_WAIT);
-SELECT_VARIANT(fin_wait_1, "FIN_WAIT_1", 1 << TCP_FIN_WAIT1);
-SELECT_VARIANT(fin_wait_2, "FIN_WAIT_2", 1 << TCP_FIN_WAIT2);
-SELECT_VARIANT(closing, "CLOSING", 1 << TCP_CLOSING);
-SELECT_VARIANT(last_ack, "LAST_ACK", 1 << TCP_LAST_ACK);
-SELECT_VARIANT(time_wait, "TIME_WAIT", 1 << TCP_TIME_WAIT);
-SELECT_VARIANT(two_states, "fin-wait-1,time-wait", 1 << TCP_FIN_WAIT1 | 1 << TCP_TIME_WAIT);
-SELECT_VARIANT(all, "all", ALL_STATES);
-SELECT_VARIANT(connected, "connected", ALL_STATES);
-SELECT_VARIANT(synchronized, "synchronized", ALL_STATES & ~(1 << TCP_SYN_SENT));
-SELECT_VARIANT(bucket, "bucket", 1 << TCP_SYN_RECV | 1 << TCP_TIME_WAIT);
-SELECT_VARIANT(big, "big", ALL_STATES & ~(1 << TCP_SYN_RECV | 1 << TCP_TIME_WAIT));
-SELECT_VARIANT(not_established, "!ESTABLISHED", ALL_STATES & ~(1 << TCP_ESTABLISHED));
-SELECT_VARIANT(unset, NULL, ALL_STATES);
+FIXTURE_VARIANT_ADD(select, syn_rcvd)
+{
+	.state = "SYN_RCVD",
+	.states = 1 << TCP_SYN_RECV,
+};
+
+FIXTURE_VARIANT_ADD(select, established)
+{
+	.state = "ESTABLISHED",
+	.states = 1 << TCP_ESTABLISHED,
+};
+
+FIXTURE_VARIANT_ADD(select, close_wait)
+{
+	.state = "CLOSE_WAIT",
+	.states = 1 << TCP_CLOSE_WAIT,
+};
+
+FIXTURE_VARIANT_ADD(select, fin_wait_1)
+{
+	.state = "FIN_WAIT_1",
+	.states = 1 << TCP_FIN_WAIT1,
+};
+
+FIXTURE_VARIANT_ADD(select, fin_wait_2)
+{
+	.state = "FIN_WAIT_2",
+	.states = 1 << TCP_FIN_WAIT2,
+};
+
+FIXTURE_VARIANT_ADD(select, closing)
+{
+	.state = "CLOSING",
+	.states = 1 << TCP_CLOSING,
+};
+
+FIXTURE_VARIANT_ADD(select, last_ack)
+{
+	.state = "LAST_ACK",
+	.states = 1 << TCP_LAST_ACK,
+};
+
+FIXTURE_VARIANT_ADD(select, time_wait)
+{
+	.state = "TIME_WAIT",
+	.states = 1 << TCP_TIME_WAIT,
+};
+
+FIXTURE_VARIANT_ADD(select, two_states)
+{
+	.state = "fin-wait-1,time-wait",
+	.states = 1 << TCP_FIN_WAIT1 | 1 << TCP_TIME_WAIT,
+};
+
+FIXTURE_VARIANT_ADD(select, all)
+{
+	.state = "all",
+	.states = ALL_STATES,
+};
+
+FIXTURE_VARIANT_ADD(select, connected)
+{
+	.state = "connected",
+	.states = ALL_STATES,
+};
+
+FIXTURE_VARIANT_ADD(select, synchronized)
+{
+	.state = "synchronized",
+	.states = ALL_STATES & ~(1 << TCP_SYN_SENT),
+};
+
+FIXTURE_VARIANT_ADD(select, bucket)
+{
+	.state = "bucket",
+	.states = 1 << TCP_SYN_RECV | 1 << TCP_TIME_WAIT,
+};
+
+FIXTURE_VARIANT_ADD(select, big)
+{
+	.state = "big",
+	.states = ALL_STATES & ~(1 << TCP_SYN_RECV | 1 << TCP_TIME_WAIT),
+};
+
+FIXTURE_VARIANT_ADD(select, not_established)
+{
+	.state = "!ESTABLISHED",
+	.states = ALL_STATES & ~(1 << TCP_ESTABLISHED),
+};
+
+FIXTURE_VARIANT_ADD(select, unset)
+{
+	.state = NULL,
+	.states = ALL_STATES,
+};
 
 FIXTURE_SETUP(select)
 {
@@ -367,7 +456,8 @@ FIXTURE_SETUP(select)
 
 FIXTURE_TEARDOWN(select)
 {
-	drop_all(_metadata, &self->rule);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+	world_end(&self->world);
 }
 
 /* Note the targets of a family in one of @states; returns how many there are. */
@@ -433,100 +523,102 @@ TEST_F(select, state_and_prefix_drop_every_such_socket_and_no_other)
  */
 FIXTURE(owner)
 {
-	struct conn conn;
 	struct rule rule;
 };
 
 FIXTURE_VARIANT(owner)
 {
 	enum kind kind;
-	enum family family;
 	bool eof;	/* has read the end of the peer's data, and keeps to that */
 };
 
-#define OWNER_VARIANT(_kind, _eof)					\
-	FIXTURE_VARIANT_ADD(owner, _kind##_ipv4) {			\
-		.kind = _kind, .family = IPV4, .eof = _eof		\
-	};								\
-	FIXTURE_VARIANT_ADD(owner, _kind##_ipv6) {			\
-		.kind = _kind, .family = IPV6, .eof = _eof		\
-	};								\
-	FIXTURE_VARIANT_ADD(owner, _kind##_dual) {			\
-		.kind = _kind, .family = DUAL, .eof = _eof		\
-	}
-
-OWNER_VARIANT(SYN_SENT, false);
-OWNER_VARIANT(SYN_RCVD_FULL, false);
-OWNER_VARIANT(ESTABLISHED, false);
-OWNER_VARIANT(NOT_ACCEPTED, false);
-OWNER_VARIANT(CLOSE_WAIT, true);
-OWNER_VARIANT(FIN_WAIT_1, false);
-OWNER_VARIANT(FIN_WAIT_2, false);
-OWNER_VARIANT(CLOSING, true);
-OWNER_VARIANT(LAST_ACK, true);
+FIXTURE_VARIANT_ADD(owner, syn_sent) { .kind = SYN_SENT };
+FIXTURE_VARIANT_ADD(owner, syn_rcvd_full) { .kind = SYN_RCVD_FULL };
+FIXTURE_VARIANT_ADD(owner, established) { .kind = ESTABLISHED };
+FIXTURE_VARIANT_ADD(owner, not_accepted) { .kind = NOT_ACCEPTED };
+FIXTURE_VARIANT_ADD(owner, close_wait) { .kind = CLOSE_WAIT, .eof = true };
+FIXTURE_VARIANT_ADD(owner, fin_wait_1) { .kind = FIN_WAIT_1 };
+FIXTURE_VARIANT_ADD(owner, fin_wait_2) { .kind = FIN_WAIT_2 };
+FIXTURE_VARIANT_ADD(owner, closing) { .kind = CLOSING, .eof = true };
+FIXTURE_VARIANT_ADD(owner, last_ack) { .kind = LAST_ACK, .eof = true };
 
 FIXTURE_SETUP(owner)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, conn_setup());
-	ASSERT_EQ(0, conn_make(&self->conn, variant->kind, variant->family));
-	if (variant->kind == SYN_RCVD_FULL) {
-		char byte;
-
-		/* The byte that came with the SYN would be read first. */
-		ASSERT_EQ(1, recv(self->conn.fd, &byte, 1, 0));
-	}
 	ASSERT_EQ(0, rule_new(&self->rule, "states"));
-	set_exactly(_metadata, &self->rule, &self->conn);
 }
 
 FIXTURE_TEARDOWN(owner)
 {
-	drop_all(_metadata, &self->rule);
+	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-/* The drop, and for a child that waits for it the accept(). */
+/* Make a connection and drop it. The owner has it open, or then accepts it. */
 static void drop_owned(struct __test_metadata *_metadata, const struct rule *rule,
-		       struct conn *conn)
+		       struct conn *conn, enum kind kind, enum family family)
 {
+	char byte;
+
+	ASSERT_EQ(0, conn_make(conn, kind, family));
+	/* The byte that comes with a Fast Open SYN would be read before the error. */
+	if (kind == SYN_RCVD_FULL)
+		ASSERT_EQ(1, recv(conn->fd, &byte, 1, 0));
+	set_exactly(_metadata, rule, conn);
 	ASSERT_EQ(0, rule_commit(rule));
 	ASSERT_EQ(1, rule_result(rule, "dropped"));
-	if (conn->kind == NOT_ACCEPTED)
+	if (kind == NOT_ACCEPTED)
 		conn->fd = accept(conn->listener, NULL, NULL);
 	ASSERT_LE(0, conn->fd);
 }
 
-TEST_F(owner, recv_says_ECONNABORTED_or_goes_on_saying_EOF)
+TEST_F(owner, is_told_ECONNABORTED_by_recv_unless_at_EOF_already)
 {
+	enum family family;
+	struct conn conn;
 	char byte;
 
-	drop_owned(_metadata, &self->rule, &self->conn);
-	if (variant->eof) {
-		EXPECT_EQ(0, recv(self->conn.fd, &byte, 1, 0));
-		return;
+	for (family = 0; family < FAMILIES; family++) {
+		drop_owned(_metadata, &self->rule, &conn, variant->kind, family);
+		if (variant->eof) {
+			EXPECT_EQ(0, recv(conn.fd, &byte, 1, 0));
+		} else {
+			EXPECT_EQ(-1, recv(conn.fd, &byte, 1, 0));
+			EXPECT_EQ(ECONNABORTED, errno);
+		}
+		conn_close(&conn);
 	}
-	EXPECT_EQ(-1, recv(self->conn.fd, &byte, 1, 0));
-	EXPECT_EQ(ECONNABORTED, errno);
 }
 
-TEST_F(owner, send_says_ECONNABORTED_and_then_EPIPE)
+TEST_F(owner, is_told_ECONNABORTED_by_send_and_then_EPIPE)
 {
-	drop_owned(_metadata, &self->rule, &self->conn);
-	EXPECT_EQ(-1, send(self->conn.fd, "x", 1, MSG_NOSIGNAL));
-	EXPECT_EQ(ECONNABORTED, errno);
-	EXPECT_EQ(-1, send(self->conn.fd, "x", 1, MSG_NOSIGNAL));
-	EXPECT_EQ(EPIPE, errno);
+	enum family family;
+	struct conn conn;
+
+	for (family = 0; family < FAMILIES; family++) {
+		drop_owned(_metadata, &self->rule, &conn, variant->kind, family);
+		EXPECT_EQ(-1, send(conn.fd, "x", 1, MSG_NOSIGNAL));
+		EXPECT_EQ(ECONNABORTED, errno);
+		EXPECT_EQ(-1, send(conn.fd, "x", 1, MSG_NOSIGNAL));
+		EXPECT_EQ(EPIPE, errno);
+		conn_close(&conn);
+	}
 }
 
-TEST_F(owner, poll_says_error_and_hangup)
+TEST_F(owner, is_told_of_error_and_hangup_by_poll)
 {
 	struct pollfd event = { .events = POLLIN | POLLOUT };
+	enum family family;
+	struct conn conn;
 
-	drop_owned(_metadata, &self->rule, &self->conn);
-	event.fd = self->conn.fd;
-	EXPECT_EQ(1, poll(&event, 1, 0));
-	EXPECT_EQ(POLLERR | POLLHUP, event.revents & (POLLERR | POLLHUP));
-	EXPECT_EQ(ECONNABORTED, sock_error(self->conn.fd));
+	for (family = 0; family < FAMILIES; family++) {
+		drop_owned(_metadata, &self->rule, &conn, variant->kind, family);
+		event.fd = conn.fd;
+		EXPECT_EQ(1, poll(&event, 1, 0));
+		EXPECT_EQ(POLLERR | POLLHUP, event.revents & (POLLERR | POLLHUP));
+		EXPECT_EQ(ECONNABORTED, sock_error(conn.fd));
+		conn_close(&conn);
+	}
 }
 
 /*
@@ -564,7 +656,8 @@ FIXTURE_SETUP(listener)
 
 FIXTURE_TEARDOWN(listener)
 {
-	drop_all(_metadata, &self->rule);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+	conn_close(&self->conn);
 }
 
 TEST_F(listener, is_dropped_when_its_state_is_named)
@@ -601,7 +694,7 @@ TEST_F(listener, survives_whatever_does_not_name_it)
 	int client;
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(states); i++) {
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		ASSERT_EQ(0, rule_set(&self->rule, "state", states[i]));
 		ASSERT_EQ(0, rule_commit(&self->rule)) TH_LOG("state %s", states[i]);
 		EXPECT_EQ(TCP_LISTEN, sock_state(self->conn.listener)) {
@@ -707,12 +800,12 @@ TEST_F(after, sockets_without_an_owner_leave_nothing_in_sockstat)
 		FIN_WAIT_1_ORPHAN, FIN_WAIT_2_ORPHAN, FIN_WAIT_2_MINISOCK,
 		CLOSING_ORPHAN, LAST_ACK_ORPHAN, TIME_WAIT,
 	};
-	enum { KINDS_OF_ORPHAN = ARRAY_LEN(orphans), EACH = 8, FULL = 4 * EACH, MINI = 2 * EACH };
+	enum { KINDS_OF_ORPHAN = ARRAY_SIZE(orphans), EACH = 8, FULL = 4 * EACH, MINI = 2 * EACH };
 	struct conn conn[KINDS_OF_ORPHAN][EACH];
 	struct sockstat none, all, left;
 	int i, j;
 
-	ASSERT_TRUE(WAIT_UNTIL(orphans_went(0)));
+	WAIT_UNTIL(orphans_went(0));
 	ASSERT_EQ(0, sockstat_read(&none));
 	for (i = 0; i < KINDS_OF_ORPHAN; i++)
 		for (j = 0; j < EACH; j++)
@@ -725,20 +818,12 @@ TEST_F(after, sockets_without_an_owner_leave_nothing_in_sockstat)
 	ASSERT_EQ(0, rule_commit(&self->rule));
 
 	EXPECT_EQ(FULL + MINI, rule_result(&self->rule, "dropped"));
-	EXPECT_TRUE(WAIT_UNTIL(orphans_went(none.orphan)));
-	ASSERT_EQ(0, sockstat_read(&left));
-	EXPECT_EQ(none.tw, left.tw);
-
-	/* Their peers go the same way, and then nothing is left. */
-	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "any"));
-	ASSERT_EQ(0, rule_set(&self->rule, "state", "all,LISTEN"));
-	ASSERT_EQ(0, rule_commit(&self->rule));
 	for (i = 0; i < KINDS_OF_ORPHAN; i++)
 		for (j = 0; j < EACH; j++)
 			conn_close(&conn[i][j]);
+	EXPECT_TRUE(WAIT_UNTIL(orphans_went(none.orphan)));
 	ASSERT_EQ(0, sockstat_read(&left));
 	EXPECT_EQ(none.inuse, left.inuse);
-	EXPECT_EQ(none.orphan, left.orphan);
 	EXPECT_EQ(none.tw, left.tw);
 }
 
