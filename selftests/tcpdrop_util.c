@@ -112,6 +112,17 @@ char *file_read_all(const char *path)
 	return text;
 }
 
+/* An address is of use a moment after it was added. */
+static bool can_bind6(const struct in6_addr *addr)
+{
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_addr = *addr };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool can = !bind(fd, (struct sockaddr *)&sin6, sizeof(sin6));
+
+	close(fd);
+	return can;
+}
+
 /* Give an IPv6 address to the loopback device. */
 int netns_add_addr6(const char *text)
 {
@@ -132,6 +143,8 @@ int netns_add_addr6(const char *text)
 	if (ioctl(fd, SIOCSIFADDR, &req))
 		ret = -errno;
 	close(fd);
+	if (!ret && !WAIT_UNTIL(can_bind6(&req.addr)))
+		ret = -EADDRNOTAVAIL;
 	return ret;
 }
 
