@@ -450,7 +450,8 @@ const struct entry *table_find(const struct table *table, const struct ends *end
 {
 	struct entry key = { .ends = *ends };
 
-	return bsearch(&key, table->entry, table->count, sizeof(key), entry_cmp);
+	return !table->count ? NULL :
+	       bsearch(&key, table->entry, table->count, sizeof(key), entry_cmp);
 }
 
 bool ends_in_table(const struct ends *ends)
