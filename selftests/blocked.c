@@ -241,20 +241,26 @@ TEST_F(blocked, recv_returns_first_what_it_has)
 	EXPECT_EQ(ECONNABORTED, sock_error(self->conn.fd));
 }
 
-/* Fill the window, then wait for room in it. */
-static void block_behind_window(struct __test_metadata *_metadata, struct waiter *waiter,
-				long (*call)(struct waiter *waiter),
-				const struct conn *conn)
+/*
+ * Fill the send buffer, then wait for room in it. The peer is deaf, so nothing
+ * is acknowledged and no room appears.
+ */
+static void block_for_room(struct __test_metadata *_metadata, struct waiter *waiter,
+			   long (*call)(struct waiter *waiter), const struct conn *conn)
 {
-	ASSERT_EQ(0, sock_stuff(conn->fd, conn->peer));
-	ASSERT_EQ(0, fcntl(conn->fd, F_SETFL, O_RDWR));
+	static const char chunk[4096];
+
+	ASSERT_EQ(0, sock_mute(conn->peer));
+	while (send(conn->fd, chunk, sizeof(chunk), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	ASSERT_EQ(EAGAIN, errno);
 	block_in(_metadata, waiter, call, conn->fd);
 }
 
 TEST_F(blocked, send_returns_ECONNABORTED)
 {
 	make_target(_metadata, &self->rule, &self->conn, variant->family);
-	block_behind_window(_metadata, &self->waiter, call_send, &self->conn);
+	block_for_room(_metadata, &self->waiter, call_send, &self->conn);
 
 	drop_blocked(_metadata, &self->rule, "ESTABLISHED", &self->waiter);
 
@@ -275,7 +281,7 @@ TEST_F(blocked, splice_to_a_socket_returns_ECONNABORTED)
 {
 	make_target(_metadata, &self->rule, &self->conn, variant->family);
 	ASSERT_EQ(1, write(self->waiter.pipe[1], "x", 1));
-	block_behind_window(_metadata, &self->waiter, call_splice_to, &self->conn);
+	block_for_room(_metadata, &self->waiter, call_splice_to, &self->conn);
 
 	drop_blocked(_metadata, &self->rule, "ESTABLISHED", &self->waiter);
 

@@ -233,9 +233,8 @@ TEST_F_TIMEOUT(churn, connections_that_close_meanwhile_are_gone_or_dropped, 300)
 		wait(NULL);
 		/* What was there before is gone, in whatever state it was. */
 		ASSERT_EQ(0, table_read(&table));
-		for (i = 0; i < OLD; i++) {
+		for (i = 0; i < OLD; i++)
 			EXPECT_EQ(NULL, table_find(&table, &self->old[i].ends));
-		}
 		table_free(&table);
 		pairs_close(self->old, OLD);
 	}

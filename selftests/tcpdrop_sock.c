@@ -435,7 +435,7 @@ int table_read(struct table *table)
 		ret = table_add(table, "/proc/thread-self/net/tcp6", true);
 	if (ret)
 		table_free(table);
-	else
+	else if (table->count)
 		qsort(table->entry, table->count, sizeof(*table->entry), entry_cmp);
 	return ret;
 }
