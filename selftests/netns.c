@@ -201,4 +201,38 @@ TEST_F(netns, remaining_means_the_namespace_of_the_commit)
 	expect_untouched(_metadata, &self->there);
 }
 
+/*
+ * Since 6.1 a namespace can have a table of its own, smaller than the one that
+ * all others share. Older kernels have no such setting, and one table for all.
+ */
+TEST_F(netns, a_namespace_with_a_table_of_its_own_is_none_the_less_one)
+{
+	const char *buckets = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
+	struct place own;
+	int ret;
+
+	ret = file_write(buckets, "16");
+	ASSERT_TRUE(!ret || ret == -ENOENT);
+	ASSERT_EQ(0, place_make(&own));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &own.live));
+	EXPECT_EQ(1, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &own.waiting));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_FALSE(is_waiting(&own.waiting));
+	expect_untouched(_metadata, &self->here);
+	expect_untouched(_metadata, &self->there);
+
+	go_to(_metadata, &own);
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "dport", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all,LISTEN"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_all_dropped(_metadata, &own);
+	expect_untouched(_metadata, &self->here);
+	expect_untouched(_metadata, &self->there);
+}
+
 TEST_HARNESS_MAIN

@@ -721,6 +721,63 @@ TEST_F(listener, lets_its_address_be_bound_again_when_dropped)
 }
 
 /*
+ * A connection whose checkpoint is being taken, as CRIU does it.
+ */
+FIXTURE(repair)
+{
+	struct conn conn;
+	struct rule rule;
+};
+
+FIXTURE_VARIANT(repair)
+{
+	enum family family;
+};
+
+FIXTURE_VARIANT_ADD(repair, ipv4) { .family = IPV4 };
+FIXTURE_VARIANT_ADD(repair, ipv6) { .family = IPV6 };
+FIXTURE_VARIANT_ADD(repair, dual) { .family = DUAL };
+
+FIXTURE_SETUP(repair)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->conn, ESTABLISHED, variant->family));
+	ASSERT_EQ(0, rule_new(&self->rule, "states"));
+}
+
+FIXTURE_TEARDOWN(repair)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+	conn_close(&self->conn);
+}
+
+static int set_repair(int fd, int mode)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &mode, sizeof(mode)) ? -errno : 0;
+}
+
+TEST_F(repair, protects_from_every_rule_while_it_lasts)
+{
+	struct rule_result result;
+	char list[256];
+
+	ASSERT_EQ(0, set_repair(self->conn.fd, 1));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->conn.ends));
+	EXPECT_EQ(0, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_get(&self->rule, "list", list, sizeof(list)));
+	EXPECT_STREQ("", list);
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped(_metadata, &self->rule, 0, &result);
+	EXPECT_EQ(TCP_ESTABLISHED, sock_state(self->conn.fd));
+
+	ASSERT_EQ(0, set_repair(self->conn.fd, 0));
+	EXPECT_TRUE(sock_talks(self->conn.fd, self->conn.peer));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped_in(_metadata, &self->rule, TCP_ESTABLISHED, 1);
+}
+
+/*
  * What a drop gives back.
  */
 FIXTURE(after)
