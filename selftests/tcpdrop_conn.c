@@ -318,7 +318,7 @@ static int shape_closing(struct conn *conn)
 	return ret ? ret : wait_for_state(conn->fd, TCP_CLOSING);
 }
 
-/* Nothing that the target has sent waits for an acknowledgement. */
+/* Nothing that the target has sent waits for an acknowledgment. */
 static bool all_is_acked(int fd)
 {
 	struct tcp_info info;

@@ -112,17 +112,6 @@ char *file_read_all(const char *path)
 	return text;
 }
 
-/* An address is of use a moment after it was added. */
-static bool can_bind6(const struct in6_addr *addr)
-{
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_addr = *addr };
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool can = !bind(fd, (struct sockaddr *)&sin6, sizeof(sin6));
-
-	close(fd);
-	return can;
-}
-
 /* An address can be bound some time after it has been given to a device. */
 static bool addr6_can_be_bound(const struct in6_addr *addr)
 {
@@ -159,8 +148,6 @@ int netns_add_addr6(const char *text)
 	else if (!WAIT_UNTIL(addr6_can_be_bound(&req.addr)))
 		ret = -ETIMEDOUT;
 	close(fd);
-	if (!ret && !WAIT_UNTIL(can_bind6(&req.addr)))
-		ret = -EADDRNOTAVAIL;
 	return ret;
 }
 
