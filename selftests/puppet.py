@@ -129,12 +129,15 @@ def do_alive(name):
 def do_fate(name, which):
     """fate NAME WHICH: what a reader of the last one gets: "alive", "eof" or an errno."""
     sock = end_of(name, which)[-1]
+    sock.setblocking(False)
     try:
-        return "data" if sock.recv(1, socket.MSG_DONTWAIT) else "eof"
+        return "data" if sock.recv(1) else "eof"
     except BlockingIOError:
         return "alive"
     except OSError as err:
         return errno.errorcode[err.errno]
+    finally:
+        sock.settimeout(TIMEOUT)
 
 
 def do_shut(name, which):
