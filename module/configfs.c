@@ -32,25 +32,30 @@
 /* configfs cuts a longer write and hands on the rest as a second one. */
 #define WRITE_CUT	4095
 
+/* How many tasks may be between the two calls that read a list. */
+#define LISTINGS_MAX	16
+
 /**
  * struct rule_item - a rule's directory
  * @group: the directory
  * @result_group: its subdirectory
- * @lock: protects @rule, @error, @committing and @listings
+ * @lock: protects @rule, @error, @committing, @listings and @nr_listings
  * @rule: the rule
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
  * @listings: listings made and not yet read, see rule_list_read()
+ * @nr_listings: how many there are
  * @result: written by the commit alone, read without a lock
  */
 struct rule_item {
 	struct config_group group;
 	struct config_group result_group;
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	struct rule rule;
 	struct rule_error error;
 	bool committing;
 	struct list_head listings;
+	unsigned int nr_listings;
 	struct drop_result result;
 };
 
@@ -129,26 +134,50 @@ static ssize_t attr_show(struct config_item *item, enum rule_attr attr, char *pa
 	return len;
 }
 
-#define RULE_ATTR(_name, _attr)							\
+#define RULE_SHOW(_name, _attr)							\
 static ssize_t rule_##_name##_show(struct config_item *item, char *page)	\
 {										\
 	return attr_show(item, _attr, page);					\
-}										\
+}
+
+#define RULE_STORE(_name, _attr)						\
 static ssize_t rule_##_name##_store(struct config_item *item,			\
 				    const char *page, size_t count)		\
 {										\
 	return attr_store(item, _attr, page, count);				\
-}										\
-CONFIGFS_ATTR(rule_, _name)
+}
 
-RULE_ATTR(saddr, RULE_SADDR);
-RULE_ATTR(daddr, RULE_DADDR);
-RULE_ATTR(sport, RULE_SPORT);
-RULE_ATTR(dport, RULE_DPORT);
-RULE_ATTR(port, RULE_PORT);
-RULE_ATTR(state, RULE_STATE);
-RULE_ATTR(netns, RULE_NETNS);
-RULE_ATTR(max, RULE_MAX);
+RULE_SHOW(saddr, RULE_SADDR)
+RULE_STORE(saddr, RULE_SADDR)
+CONFIGFS_ATTR(rule_, saddr);
+
+RULE_SHOW(daddr, RULE_DADDR)
+RULE_STORE(daddr, RULE_DADDR)
+CONFIGFS_ATTR(rule_, daddr);
+
+RULE_SHOW(sport, RULE_SPORT)
+RULE_STORE(sport, RULE_SPORT)
+CONFIGFS_ATTR(rule_, sport);
+
+RULE_SHOW(dport, RULE_DPORT)
+RULE_STORE(dport, RULE_DPORT)
+CONFIGFS_ATTR(rule_, dport);
+
+RULE_SHOW(port, RULE_PORT)
+RULE_STORE(port, RULE_PORT)
+CONFIGFS_ATTR(rule_, port);
+
+RULE_SHOW(state, RULE_STATE)
+RULE_STORE(state, RULE_STATE)
+CONFIGFS_ATTR(rule_, state);
+
+RULE_SHOW(netns, RULE_NETNS)
+RULE_STORE(netns, RULE_NETNS)
+CONFIGFS_ATTR(rule_, netns);
+
+RULE_SHOW(max, RULE_MAX)
+RULE_STORE(max, RULE_MAX)
+CONFIGFS_ATTR(rule_, max);
 
 /* Looks at the rule as it is now, unlocked while it does so. */
 static int snapshot(struct rule_item *ri, struct rule *rule)
@@ -191,6 +220,14 @@ static void listing_free(struct listing *listing)
 	kfree(listing);
 }
 
+static void listing_unlink(struct rule_item *ri, struct listing *listing)
+{
+	lockdep_assert_held(&ri->lock);
+
+	list_del(&listing->entry);
+	ri->nr_listings--;
+}
+
 /* Takes the listing that the current task has made out of the list, if any. */
 static struct listing *listing_take(struct rule_item *ri)
 {
@@ -199,7 +236,7 @@ static struct listing *listing_take(struct rule_item *ri)
 	mutex_lock(&ri->lock);
 	list_for_each_entry(listing, &ri->listings, entry) {
 		if (listing->reader == current) {
-			list_del(&listing->entry);
+			listing_unlink(ri, listing);
 			found = listing;
 			break;
 		}
@@ -246,6 +283,11 @@ static ssize_t listing_make(struct rule_item *ri)
 	listing->reader = current;
 	mutex_lock(&ri->lock);
 	list_add(&listing->entry, &ri->listings);
+	if (++ri->nr_listings > LISTINGS_MAX) {
+		listing = list_last_entry(&ri->listings, struct listing, entry);
+		listing_unlink(ri, listing);
+		listing_free(listing);
+	}
 	mutex_unlock(&ri->lock);
 	return ret;
 }
@@ -254,8 +296,8 @@ static ssize_t listing_make(struct rule_item *ri)
  * configfs reads a binary attribute by two calls in a row, one without @buf
  * for the length and one for the content, which it keeps for the open file.
  * Both must speak of one moment, so the first makes the text and the second
- * hands it over.  Should the second fail to come, for want of memory, the
- * text is found by the task's next read or freed with the rule.
+ * hands it over.  The second does not come if the task is killed or there is
+ * no memory; the text is freed then when there are too many such.
  */
 static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
 {
@@ -305,6 +347,10 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 
 	lockdep_assert_held(&ri->lock);
 
+	if (!walk_permitted()) {
+		commit_error(ri, -EPERM);
+		return -EPERM;
+	}
 	ret = check_write(ri, "commit", page, count);
 	if (ret)
 		return ret;
@@ -393,18 +439,35 @@ static ssize_t counter_show(const unsigned long *counter, char *page)
 	return scnprintf(page, PAGE_SIZE, "%lu\n", READ_ONCE(*counter));
 }
 
-#define RESULT_ATTR(_name)							\
-static ssize_t result_##_name##_show(struct config_item *item, char *page)	\
-{										\
-	return counter_show(&to_result(item)->_name, page);			\
-}										\
-CONFIGFS_ATTR_RO(result_, _name)
+static ssize_t result_matched_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->matched, page);
+}
+CONFIGFS_ATTR_RO(result_, matched);
 
-RESULT_ATTR(matched);
-RESULT_ATTR(dropped);
-RESULT_ATTR(failed);
-RESULT_ATTR(remaining);
-RESULT_ATTR(elapsed_us);
+static ssize_t result_dropped_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->dropped, page);
+}
+CONFIGFS_ATTR_RO(result_, dropped);
+
+static ssize_t result_failed_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->failed, page);
+}
+CONFIGFS_ATTR_RO(result_, failed);
+
+static ssize_t result_remaining_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->remaining, page);
+}
+CONFIGFS_ATTR_RO(result_, remaining);
+
+static ssize_t result_elapsed_us_show(struct config_item *item, char *page)
+{
+	return counter_show(&to_result(item)->elapsed_us, page);
+}
+CONFIGFS_ATTR_RO(result_, elapsed_us);
 
 static ssize_t result_states_show(struct config_item *item, char *page)
 {

@@ -18,7 +18,7 @@ enum conn_space {
 };
 
 /**
- * struct conn - one end of a TCP connection
+ * struct conn - a TCP connection as seen from one end
  * @saddr: local address
  * @daddr: remote address, of the same space
  * @sport: local port, host byte order

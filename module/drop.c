@@ -8,6 +8,8 @@
  * minisock), since that connection has another object then.  A connection can
  * do so only a few times, which bounds the passes; so a commit ends however
  * fast clients reconnect, and no connection that was there before is missed.
+ * A bucket that is not settled in that many passes, or has a socket that its
+ * owner holds, has its turn again when all the others are done.
  */
 #include <linux/errno.h>
 #include <linux/jiffies.h>
@@ -18,16 +20,16 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <net/inet_sock.h>
 #include <net/sock.h>
 
-#include "compat.h"
 #include "drop.h"
 #include "rule.h"
 #include "walk.h"
 
 /*
- * A request becomes a socket, the socket becomes a minisock, and on 6.1 and
- * older each of them is linked a moment before it can be pinned.
+ * A request becomes a socket, the socket becomes a minisock, and some of them
+ * are linked a moment before they can be pinned.
  */
 #define MAX_PASSES	8
 
@@ -51,25 +53,25 @@ enum drop_verdict {
  * @batch: the pinned sockets of the bucket at hand; the first @kept of them
  *         were tried and still stand, and are not collected again
  * @kept: how many
+ * @busy: one of these belongs to a process that is using it right now
  * @unborn: the bucket held a match that could not be pinned yet
- * @retry: buckets with sockets that are busy or failed, for a second phase,
- *         so that one stuck owner does not hold up all the others
+ * @retry: buckets to come back to, so that one stuck owner does not hold up
+ *         all the others
  * @nr_retry: how many there are
  * @cap_retry: how many fit in @retry
- * @last: this is the second phase
- * @deadline: in jiffies, until when the second phase waits for owners
+ * @last: nothing is put off any more
  */
 struct drop {
 	struct walk walk;
 	struct drop_result *result;
 	struct batch batch;
 	size_t kept;
+	bool busy;
 	bool unborn;
 	unsigned int *retry;
 	size_t nr_retry;
 	size_t cap_retry;
 	bool last;
-	unsigned long deadline;
 };
 
 /*
@@ -95,7 +97,7 @@ static bool is_kept(const struct drop *drop, const struct sock *sk)
 }
 
 /*
- * Up to 6.1 a request or a minisock is linked first and gets its references
+ * A request (and up to 6.1 a minisock) is linked first and gets its references
  * right after the unlock, so a count of 0 means that it is about to have some:
  * what is linked is not being freed.
  */
@@ -138,47 +140,41 @@ static int collect(struct drop *drop, unsigned int bucket)
 	return 0;
 }
 
-static bool is_linked(const struct sock *sk)
-{
-	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
-}
-
 /* The protocol's own function: MPTCP subflows have one of theirs. */
 static int abort_any(struct sock *sk)
 {
-	return sk->sk_prot->diag_destroy(sk, ECONNABORTED);
+	return READ_ONCE(sk->sk_prot)->diag_destroy(sk, ECONNABORTED);
 }
 
 static enum drop_verdict abort_full(struct sock *sk)
 {
 	if (abort_any(sk) == -ENOENT)
 		return DROP_GONE;
-	return is_linked(sk) ? DROP_FAILED : DROP_DONE;
+	return walk_is_linked(sk) ? DROP_FAILED : DROP_DONE;
 }
 
-static enum drop_verdict abort_mini(struct sock *sk)
+/* A request that is gone may have become a connection instead. */
+static bool was_request_taken(const struct drop *drop, const struct batch_entry *entry)
+{
+	return inet_sk_state_load(entry->sk) == TCP_NEW_SYN_RECV &&
+	       walk_has_successor(&drop->walk, entry->sk, &entry->conn);
+}
+
+static enum drop_verdict abort_mini(const struct drop *drop,
+				    const struct batch_entry *entry)
 {
 	enum drop_verdict verdict = DROP_GONE;
 
 	mutex_lock(&minisock_lock);
-	if (is_linked(sk)) {
-		abort_any(sk);
-		verdict = is_linked(sk) ? DROP_FAILED : DROP_DONE;
+	if (walk_is_linked(entry->sk)) {
+		abort_any(entry->sk);
+		if (walk_is_linked(entry->sk))
+			verdict = DROP_FAILED;
+		else if (!was_request_taken(drop, entry))
+			verdict = DROP_DONE;
 	}
 	mutex_unlock(&minisock_lock);
 	return verdict;
-}
-
-/* Locking a socket sleeps, deaf to signals, while its owner is in the kernel. */
-static bool is_busy(const struct drop *drop, const struct sock *sk)
-{
-	while (sk_fullsock(sk) && sock_owned_by_user_nocheck(sk)) {
-		if (!drop->last || time_after(jiffies, drop->deadline) ||
-		    signal_pending(current))
-			return true;
-		schedule_timeout_interruptible(1);
-	}
-	return false;
 }
 
 static enum drop_verdict drop_one(const struct drop *drop, struct batch_entry *entry)
@@ -186,13 +182,16 @@ static enum drop_verdict drop_one(const struct drop *drop, struct batch_entry *e
 	struct sock *sk = entry->sk;
 	struct conn now;
 
-	if (is_busy(drop, sk))
-		return DROP_BUSY;
 	if (!walk_rematch(&drop->walk, sk, &entry->conn, &now))
 		return DROP_GONE;
 
 	entry->conn.state = now.state;
-	return sk_fullsock(sk) ? abort_full(sk) : abort_mini(sk);
+	if (!sk_fullsock(sk))
+		return abort_mini(drop, entry);
+	/* To lock it would mean to sleep, deaf to signals, till it is let go. */
+	if (sock_owned_by_user_nocheck(sk))
+		return DROP_BUSY;
+	return abort_full(sk);
 }
 
 static void count_done(const struct drop *drop, const struct batch_entry *entry)
@@ -218,9 +217,11 @@ static int drop_batch(struct drop *drop, bool *again)
 	size_t i;
 
 	for (i = drop->kept; i < drop->batch.nr && !limit_reached(drop); i++) {
-		ret = signal_pending(current) ? -EINTR : 0;
-		if (ret)
+		cond_resched();
+		if (signal_pending(current)) {
+			ret = -EINTR;
 			break;
+		}
 
 		switch (drop_one(drop, &v[i])) {
 		case DROP_DONE:
@@ -230,6 +231,8 @@ static int drop_batch(struct drop *drop, bool *again)
 			*again = true;
 			break;
 		case DROP_BUSY:
+			drop->busy = true;
+			fallthrough;
 		case DROP_FAILED:
 			swap(v[i], v[drop->kept]);
 			drop->kept++;
@@ -260,60 +263,77 @@ static int retry_later(struct drop *drop, unsigned int bucket)
 	return 0;
 }
 
-/* What was tried and still stands: gets another chance, or has failed. */
-static int settle_kept(struct drop *drop, unsigned int bucket)
+/* What was tried and still stands has failed. */
+static void count_kept(const struct drop *drop)
 {
 	size_t i;
-
-	if (!drop->kept)
-		return 0;
-	if (!drop->last)
-		return retry_later(drop, bucket);
 
 	for (i = 0; i < drop->kept; i++) {
 		count_up(&drop->result->matched);
 		count_up(&drop->result->failed);
 	}
-	return 0;
 }
 
 static int drop_bucket(struct drop *drop, unsigned int bucket)
 {
 	bool again = true;
 	unsigned int pass;
-	int ret = 0, err;
+	int ret = 0;
 
+	drop->busy = false;
+	drop->unborn = false;
 	for (pass = 0; again && pass < MAX_PASSES && !ret; pass++) {
+		if (drop->unborn)
+			schedule_timeout_uninterruptible(1);
 		ret = collect(drop, bucket);
 		again = drop->unborn;
 		if (!ret)
 			ret = drop_batch(drop, &again);
-		if (drop->unborn)
-			schedule_timeout_uninterruptible(1);
 	}
 
-	err = settle_kept(drop, bucket);
+	if (!ret && !drop->last && (again || drop->busy))
+		ret = retry_later(drop, bucket);
+	else if (!ret)
+		count_kept(drop);
 	unpin_from(drop, 0);
 	drop->kept = 0;
-	return ret ? ret : err;
+	return ret;
+}
+
+/* One more turn for each bucket put off; some of them may be put off again. */
+static int drop_put_off(struct drop *drop)
+{
+	size_t i, nr = drop->nr_retry;
+	int ret = 0;
+
+	drop->nr_retry = 0;
+	for (i = 0; i < nr && !ret && !limit_reached(drop); i++)
+		ret = drop_bucket(drop, drop->retry[i]);
+	return ret;
 }
 
 static int drop_all(struct drop *drop)
 {
 	unsigned int bucket;
+	unsigned long end;
 	int ret = 0;
-	size_t i;
 
-	for (bucket = drop->walk.first; bucket != drop->walk.end && !ret; bucket++) {
+	for (bucket = drop->walk.first; bucket != drop->walk.end; bucket++) {
+		if (walk_pause(bucket) && signal_pending(current))
+			return -EINTR;
 		ret = drop_bucket(drop, bucket);
-		if (!ret)
-			ret = walk_pause(bucket);
+		if (ret || limit_reached(drop))
+			return ret;
 	}
 
-	drop->last = true;
-	drop->deadline = jiffies + OWNER_TIMEOUT;
-	for (i = 0; i < drop->nr_retry && !ret; i++)
-		ret = drop_bucket(drop, drop->retry[i]);
+	end = jiffies + OWNER_TIMEOUT;
+	while (drop->nr_retry && !ret) {
+		schedule_timeout_interruptible(1);
+		if (signal_pending(current))
+			return -EINTR;
+		drop->last = time_after(jiffies, end);
+		ret = drop_put_off(drop);
+	}
 	return ret;
 }
 

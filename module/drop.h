@@ -13,7 +13,8 @@ struct rule;
 
 /**
  * struct drop_result - what a commit did
- * @matched: sockets that matched when their turn came
+ * @matched: sockets that matched when their turn came, dropped or failed; all
+ *           that match if they were more than allowed
  * @dropped: those of them that have left the tables
  * @failed: those that still stand
  * @remaining: sockets that matched right after the commit

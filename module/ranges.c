@@ -37,6 +37,8 @@ int ranges_reserve(struct ranges *set, size_t more)
 		return 0;
 
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
+	if (cap > INT_MAX / sizeof(*v))
+		return -ENOMEM;
 	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL);
 	if (!v)
 		return -ENOMEM;
@@ -103,8 +105,7 @@ static int range_cmp(const void *a, const void *b)
  */
 void ranges_sort(struct ranges *set)
 {
-	struct key_range *out = set->v;
-	size_t i;
+	size_t i, last = 0;
 
 	if (!set->unsorted)
 		return;
@@ -113,12 +114,12 @@ void ranges_sort(struct ranges *set)
 	for (i = 1; i < set->nr; i++) {
 		const struct key_range *r = &set->v[i];
 
-		if (range_key_cmp(&r->first, &out->last) > 0)
-			*++out = *r;
-		else if (range_key_cmp(&r->last, &out->last) > 0)
-			out->last = r->last;
+		if (range_key_cmp(&r->first, &set->v[last].last) > 0)
+			set->v[++last] = *r;
+		else if (range_key_cmp(&r->last, &set->v[last].last) > 0)
+			set->v[last].last = r->last;
 	}
-	set->nr = set->nr ? out - set->v + 1 : 0;
+	set->nr = min(set->nr, last + 1);
 	set->unsorted = false;
 }
 

@@ -62,7 +62,7 @@ static int parse_ipv4(const char *text, struct range_key *key)
 	char canonical[CONN_ADDR_MAX];
 	__be32 addr;
 
-	if (!in4_pton(text, -1, (u8 *)&addr, -1, NULL))
+	if (!in4_pton(text, -1, (void *)&addr, -1, NULL))
 		return -EINVAL;
 
 	/* Leading zeros are octal to some and decimal to others. */
@@ -96,14 +96,14 @@ static int parse_ipv6(const char *text, struct in6_addr *addr)
 /* Takes "[ADDR]" apart; only an IPv6 address has brackets. */
 static int strip_brackets(char **text)
 {
-	size_t len = strlen(*text);
+	char *end = strchr(*text, ']');
 
 	if (**text != '[')
 		return 0;
-	if ((*text)[len - 1] != ']' || !strchr(*text, ':'))
+	if (!end || end[1] || !strchr(*text, ':'))
 		return -EINVAL;
 
-	(*text)[len - 1] = '\0';
+	*end = '\0';
 	(*text)++;
 	return 0;
 }
@@ -131,6 +131,15 @@ static int parse_number(const char *text, u64 max, u64 *value)
 	return 0;
 }
 
+/* A v4-mapped address that belongs to a range of IPv6 is no IPv4 address. */
+static void unmap(struct range_key *addr)
+{
+	if (addr->space == CONN_IPV4) {
+		addr->space = CONN_IPV6;
+		addr->lo |= 0xffffULL << 32;
+	}
+}
+
 /* Of a v4-mapped address whose prefix reaches into the IPv4 part, the IPv4 prefix. */
 static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 			const char **reason)
@@ -147,12 +156,10 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 	*reason = "not a prefix length";
 	if (parse_number(prefix, mapped ? 128 : addr_width(&r->first), &len))
 		return -EINVAL;
-	if (mapped && len >= 96) {
+	if (mapped && len >= 96)
 		len -= 96;
-	} else if (mapped) {
-		r->first.space = CONN_IPV6;
-		r->first.lo |= 0xffffULL << 32;
-	}
+	else if (mapped)
+		unmap(&r->first);
 
 	host = low_bits(addr_width(&r->first) - len);
 	r->first.hi &= ~host.hi;
@@ -166,9 +173,15 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 static int parse_addr_range(char *first, char *last, struct key_range *r,
 			    const char **reason)
 {
+	bool mapped = strchr(first, ':') && strchr(last, ':');
+
 	*reason = "not an address";
 	if (parse_addr(first, &r->first) || parse_addr(last, &r->last))
 		return -EINVAL;
+	if (mapped && r->first.space != r->last.space) {
+		unmap(&r->first);
+		unmap(&r->last);
+	}
 	*reason = "a range of both IPv4 and IPv6";
 	if (r->first.space != r->last.space)
 		return -EINVAL;
@@ -401,6 +414,14 @@ static int selector_append(struct selector *sel, const struct selector *more)
 	return 0;
 }
 
+/* Empties @new. */
+static void selector_replace(struct selector *sel, struct selector *new)
+{
+	selector_free(sel);
+	*sel = *new;
+	*new = (struct selector){};
+}
+
 static void selector_sort(struct selector *sel)
 {
 	ranges_sort(&sel->yes);
@@ -413,16 +434,22 @@ static bool selector_match(const struct selector *sel, const struct range_key *k
 	       !ranges_contain(&sel->no, key);
 }
 
+/* The kernel's isspace() takes a Latin-1 byte for one as well. */
+static bool is_blank(char c)
+{
+	return isascii(c) && isspace(c);
+}
+
 static const char *skip_blanks(const char *p, const char *end)
 {
-	while (p < end && isspace(*p))
+	while (p < end && is_blank(*p))
 		p++;
 	return p;
 }
 
 static const char *skip_item(const char *p, const char *end)
 {
-	while (p < end && !isspace(*p) && *p != ',')
+	while (p < end && !is_blank(*p) && *p != ',')
 		p++;
 	return p;
 }
@@ -501,7 +528,7 @@ static int store_list(struct rule *rule, enum rule_attr attr, const char *text,
 	if (!ret && add)
 		ret = selector_append(sel, &new);
 	else if (!ret)
-		swap(*sel, new);
+		selector_replace(sel, &new);
 
 	selector_free(&new);
 	return ret;
@@ -513,7 +540,7 @@ static struct token trim(const char *text, size_t len)
 	const char *end = text + len;
 
 	text = skip_blanks(text, end);
-	while (end > text && isspace(end[-1]))
+	while (end > text && is_blank(end[-1]))
 		end--;
 	return (struct token){ text, end - text };
 }
@@ -586,19 +613,19 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 
 /* Prints one of the two sets of a list; false if not all of it fitted. */
 static bool show_ranges(const struct item_type *type, const struct ranges *set,
-			const char *sign, char *buf, size_t size, int *len)
+			bool negated, char *buf, size_t size, int *len)
 {
 	char item[ITEM_MAX];
 	size_t i;
 
 	for (i = 0; i < set->nr; i++) {
 		size_t need = type->print(item, sizeof(item), &set->v[i]) +
-			      strlen(sign) + strlen(",") + sizeof(" ...\n");
+			      sizeof(",!") + sizeof(" ...\n");
 
 		if (*len + need > size)
 			return false;
 		*len += scnprintf(buf + *len, size - *len, "%s%s%s",
-				  *len ? "," : "", sign, item);
+				  *len ? "," : "", negated ? "!" : "", item);
 	}
 	return true;
 }
@@ -616,8 +643,8 @@ static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
 
 	selector_sort(sel);
 	size = min_t(size_t, size, LINE_LIMIT + 1);
-	all = show_ranges(type, &sel->yes, "", buf, size, &len) &&
-	      show_ranges(type, &sel->no, "!", buf, size, &len);
+	all = show_ranges(type, &sel->yes, false, buf, size, &len) &&
+	      show_ranges(type, &sel->no, true, buf, size, &len);
 	return len + scnprintf(buf + len, size - len, all ? "\n" : " ...\n");
 }
 

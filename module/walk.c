@@ -4,9 +4,10 @@
  *
  * Every bucket is read under its lock.  A reader under RCU alone could miss a
  * socket at the moment when a time-wait minisock takes its place, and under
- * the lock whatever is linked cannot be freed.  A socket never changes its
- * bucket, which is given by its ends, so one pass over the buckets sees each
- * socket that lives as long as the pass, and sees it once.
+ * the lock whatever is linked cannot be freed.  A connection keeps its bucket,
+ * which is given by its ends, so one pass over the buckets sees each that
+ * lives as long as the pass, and sees it once.  (One in SYN_SENT whose address
+ * ip_dynaddr changes is another connection to us.)
  */
 #include <linux/capability.h>
 #include <linux/kernel.h>
@@ -20,6 +21,7 @@
 #include <net/inet_hashtables.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ipv6.h>
+#include <net/mptcp.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -44,22 +46,31 @@ static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
 	return hashinfo->ehash_mask + 1;
 }
 
-/* Where the connection between two exact ends has its place. */
-static unsigned int exact_bucket(const struct walk *walk, const struct conn *ends)
+static u32 ends_hash(const struct net *net, const struct conn *ends)
 {
+#if IS_ENABLED(CONFIG_IPV6)
 	struct in6_addr saddr, daddr;
-	u32 hash;
 
-	if (ends->saddr.space == CONN_IPV4) {
-		hash = inet_ehashfn(walk->net, htonl(ends->saddr.lo), ends->sport,
-				    htonl(ends->daddr.lo), htons(ends->dport));
-	} else {
+	if (ends->saddr.space == CONN_IPV6) {
 		saddr = conn_ipv6_addr(&ends->saddr);
 		daddr = conn_ipv6_addr(&ends->daddr);
-		hash = inet6_ehashfn(walk->net, &saddr, ends->sport, &daddr,
+		return inet6_ehashfn(net, &saddr, ends->sport, &daddr,
 				     htons(ends->dport));
 	}
-	return hash & walk_hashinfo(walk)->ehash_mask;
+#endif
+	return inet_ehashfn(net, htonl(ends->saddr.lo), ends->sport,
+			    htonl(ends->daddr.lo), htons(ends->dport));
+}
+
+/**
+ * walk_permitted() - may the calling process look and drop?
+ *
+ * Context: process context.
+ * Return: true if it has CAP_NET_ADMIN over its network namespace.
+ */
+bool walk_permitted(void)
+{
+	return ns_capable(current->nsproxy->net_ns->user_ns, CAP_NET_ADMIN);
 }
 
 /**
@@ -75,19 +86,18 @@ static unsigned int exact_bucket(const struct walk *walk, const struct conn *end
  */
 int walk_init(struct walk *walk, const struct rule *rule)
 {
-	struct net *net = current->nsproxy->net_ns;
 	struct inet_hashinfo *hashinfo;
 	struct conn ends;
 
-	if (!ns_capable(net->user_ns, CAP_NET_ADMIN))
+	if (!walk_permitted())
 		return -EPERM;
 
 	walk->rule = rule;
-	walk->net = get_net(net);
+	walk->net = get_net(current->nsproxy->net_ns);
 	hashinfo = walk_hashinfo(walk);
 
 	if (rule_exact(rule, &ends)) {
-		walk->first = exact_bucket(walk, &ends);
+		walk->first = ends_hash(walk->net, &ends) & hashinfo->ehash_mask;
 		walk->end = walk->first + 1;
 		return 0;
 	}
@@ -119,6 +129,7 @@ static unsigned int sock_conn_state(const struct sock *sk)
 	return state;
 }
 
+#if IS_ENABLED(CONFIG_IPV6)
 /*
  * A socket of family AF_INET6 that talks IPv4 is an IPv4 socket; only the
  * IPv4 fields count then.  In a time-wait minisock of family AF_INET the IPv6
@@ -126,14 +137,11 @@ static unsigned int sock_conn_state(const struct sock *sk)
  */
 static bool sock_is_ipv6(const struct sock *sk)
 {
-#if IS_ENABLED(CONFIG_IPV6)
 	return sk->sk_family == AF_INET6 &&
 	       !ipv6_addr_v4mapped(&sk->sk_v6_daddr) &&
 	       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
-#else
-	return false;
-#endif
 }
+#endif
 
 /* Reads nothing but what sockets of every kind have in struct sock_common. */
 static void conn_from_sock(struct conn *conn, const struct sock *sk)
@@ -153,15 +161,26 @@ static void conn_from_sock(struct conn *conn, const struct sock *sk)
 }
 
 /*
- * Sockets of the kernel's own (NFS and the like) hold no reference on their
- * namespace; one in repair mode is being checkpointed.
+ * Sockets of the kernel's own (NFS, SMB and the like) are not the user's to
+ * drop.  Some hold a reference on their namespace and some do not.  MPTCP
+ * makes its subflows in the kernel too, but on behalf of an application, and
+ * a connection that a listener of its has not handed over yet has neither a
+ * struct socket nor a user of the kernel's.
  */
+static bool sock_is_kernel(const struct sock *sk)
+{
+	if (!sk->sk_net_refcnt)
+		return true;
+	return sk->sk_kern_sock && !sk_is_mptcp(sk) &&
+	       (READ_ONCE(sk->sk_socket) || READ_ONCE(sk->sk_user_data));
+}
+
+/* A request is as exempt as its listener, on which it holds a reference. */
 static bool sock_is_exempt(const struct sock *sk)
 {
-	if (sk->sk_state == TCP_NEW_SYN_RECV)
+	if (inet_sk_state_load(sk) == TCP_NEW_SYN_RECV)
 		sk = inet_reqsk(sk)->rsk_listener;
-	return sk_fullsock(sk) &&
-	       (!sk->sk_net_refcnt || tcp_sk(sk)->repair);
+	return sk_fullsock(sk) && (sock_is_kernel(sk) || tcp_sk(sk)->repair);
 }
 
 static bool walk_match(const struct walk *walk, const struct sock *sk,
@@ -174,22 +193,50 @@ static bool walk_match(const struct walk *walk, const struct sock *sk,
 	return rule_match(walk->rule, conn) && !sock_is_exempt(sk);
 }
 
-static void walk_chain(const struct walk *walk, spinlock_t *lock,
-		       struct hlist_nulls_head *chain, walk_visit_t visit, void *arg)
+static void walk_chain(const struct walk *walk, struct hlist_nulls_head *chain,
+		       walk_visit_t visit, void *arg)
 {
 	struct hlist_nulls_node *node;
 	struct conn conn;
 	struct sock *sk;
 
-	/* Most buckets are empty; what comes in later is no older than the walk. */
+	sk_nulls_for_each(sk, node, chain)
+		if (walk_match(walk, sk, &conn))
+			visit(sk, &conn, arg);
+}
+
+static void walk_established(const struct walk *walk, unsigned int bucket,
+			     walk_visit_t visit, void *arg)
+{
+	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+	struct hlist_nulls_head *chain = &hashinfo->ehash[bucket].chain;
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
+
+	/* Most buckets are empty; what comes in now is younger than the walk. */
 	if (hlist_nulls_empty(chain))
 		return;
 
 	spin_lock_bh(lock);
-	sk_nulls_for_each(sk, node, chain)
-		if (walk_match(walk, sk, &conn))
-			visit(sk, &conn, arg);
+	walk_chain(walk, chain, visit, arg);
 	spin_unlock_bh(lock);
+}
+
+/*
+ * Bottom halves stay on, as everywhere that the kernel takes this lock: on
+ * PREEMPT_RT turning them off is a lock too, which ranks below this one.
+ */
+static void walk_listeners(const struct walk *walk, unsigned int bucket,
+			   walk_visit_t visit, void *arg)
+{
+	struct inet_listen_hashbucket *listeners;
+
+	listeners = listen_bucket(walk_hashinfo(walk), bucket);
+	if (hlist_nulls_empty(&listeners->nulls_head))
+		return;
+
+	spin_lock(&listeners->lock);
+	walk_chain(walk, &listeners->nulls_head, visit, arg);
+	spin_unlock(&listeners->lock);
 }
 
 /**
@@ -204,16 +251,63 @@ static void walk_chain(const struct walk *walk, spinlock_t *lock,
 void walk_bucket(const struct walk *walk, unsigned int bucket,
 		 walk_visit_t visit, void *arg)
 {
-	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
-	struct inet_listen_hashbucket *listeners;
+	unsigned int size = ehash_size(walk_hashinfo(walk));
 
-	if (bucket < ehash_size(hashinfo)) {
-		walk_chain(walk, inet_ehash_lockp(hashinfo, bucket),
-			   &hashinfo->ehash[bucket].chain, visit, arg);
-		return;
+	if (bucket < size)
+		walk_established(walk, bucket, visit, arg);
+	else
+		walk_listeners(walk, bucket - size, visit, arg);
+}
+
+static bool same_ends(const struct conn *a, const struct conn *b)
+{
+	return a->sport == b->sport && a->dport == b->dport &&
+	       !range_key_cmp(&a->saddr, &b->saddr) &&
+	       !range_key_cmp(&a->daddr, &b->daddr);
+}
+
+/**
+ * walk_is_linked() - is a socket in its table?
+ * @sk: the socket, on which the caller has a reference
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if it is.
+ */
+bool walk_is_linked(const struct sock *sk)
+{
+	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
+}
+
+/**
+ * walk_has_successor() - did another socket take over a connection?
+ * @walk: the walk
+ * @sk: a socket of the established table, on which the caller has a reference
+ * @conn: its facts
+ *
+ * Context: process context; takes the bucket's lock.
+ * Return: true if another socket is linked that has the same ends and device.
+ */
+bool walk_has_successor(const struct walk *walk, const struct sock *sk,
+			const struct conn *conn)
+{
+	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+	u32 hash = ends_hash(walk->net, conn);
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, hash);
+	struct hlist_nulls_node *node;
+	bool found = false;
+	struct conn other;
+	struct sock *osk;
+
+	spin_lock_bh(lock);
+	sk_nulls_for_each(osk, node, &inet_ehash_bucket(hashinfo, hash)->chain) {
+		if (osk == sk || !net_eq(sock_net(osk), walk->net) ||
+		    osk->sk_bound_dev_if != sk->sk_bound_dev_if)
+			continue;
+		conn_from_sock(&other, osk);
+		found = found || same_ends(&other, conn);
 	}
-	listeners = listen_bucket(hashinfo, bucket - ehash_size(hashinfo));
-	walk_chain(walk, &listeners->lock, &listeners->nulls_head, visit, arg);
+	spin_unlock_bh(lock);
+	return found;
 }
 
 /**
@@ -233,29 +327,27 @@ void walk_bucket(const struct walk *walk, unsigned int bucket,
 bool walk_rematch(const struct walk *walk, struct sock *sk,
 		  const struct conn *was, struct conn *now)
 {
-	if (hlist_nulls_unhashed_lockless(&sk->sk_nulls_node))
+	if (!walk_is_linked(sk))
 		return false;
 
 	conn_from_sock(now, sk);
-	return now->sport == was->sport && now->dport == was->dport &&
-	       !range_key_cmp(&now->saddr, &was->saddr) &&
-	       !range_key_cmp(&now->daddr, &was->daddr) &&
-	       walk->rule->states & BIT(now->state) && !sock_is_exempt(sk);
+	return same_ends(now, was) && walk->rule->states & BIT(now->state) &&
+	       !sock_is_exempt(sk);
 }
 
 /**
  * walk_pause() - let others run in a long walk
- * @bucket: the one just done; only every so many are worth a look
+ * @bucket: the one to come; only every so many are worth a look
  *
  * Context: may sleep.
- * Return: 0, or -EINTR if the process has a signal to handle.
+ * Return: true if the process may have a signal to handle by now.
  */
-int walk_pause(unsigned int bucket)
+bool walk_pause(unsigned int bucket)
 {
 	if (bucket % BUCKETS_AT_ONCE)
-		return 0;
+		return false;
 	cond_resched();
-	return signal_pending(current) ? -EINTR : 0;
+	return true;
 }
 
 /**
@@ -286,7 +378,7 @@ bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn)
  */
 int batch_grow(struct batch *batch)
 {
-	size_t cap = max_t(size_t, BATCH_MIN, 2 * (batch->nr + batch->missed));
+	size_t cap = max_t(size_t, BATCH_MIN, 2 * (batch->cap + batch->missed));
 	struct batch_entry *v;
 
 	batch->nr = 0;
@@ -332,8 +424,8 @@ u64 walk_count(const struct walk *walk)
 	u64 count = 0;
 
 	for (bucket = walk->first; bucket != walk->end; bucket++) {
-		walk_bucket(walk, bucket, count_visit, &count);
 		walk_pause(bucket);
+		walk_bucket(walk, bucket, count_visit, &count);
 	}
 	return count;
 }
@@ -354,6 +446,8 @@ static int text_reserve(struct text *text, size_t more)
 		return 0;
 
 	cap = max_t(size_t, PAGE_SIZE, 2 * (text->len + more));
+	if (cap > INT_MAX)
+		return -EFBIG;
 	buf = kvmalloc(cap, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
@@ -378,10 +472,12 @@ static int list_bucket(const struct walk *walk, unsigned int bucket,
 	int ret;
 
 	batch->nr = 0;
-	while (walk_bucket(walk, bucket, list_visit, batch), batch->missed) {
+	walk_bucket(walk, bucket, list_visit, batch);
+	while (batch->missed) {
 		ret = batch_grow(batch);
 		if (ret)
 			return ret;
+		walk_bucket(walk, bucket, list_visit, batch);
 	}
 
 	ret = text_reserve(text, batch->nr * CONN_LINE_MAX);
@@ -400,7 +496,8 @@ static int list_bucket(const struct walk *walk, unsigned int bucket,
  * @len: set to its length
  *
  * Context: may sleep.
- * Return: 0, -ENOMEM, or -EINTR if a signal came first.
+ * Return: 0, -ENOMEM, -EFBIG if the text came to 1 GiB, or -EINTR if the
+ * process was killed meanwhile.
  */
 int walk_list(const struct walk *walk, char **list, size_t *len)
 {
@@ -410,9 +507,10 @@ int walk_list(const struct walk *walk, char **list, size_t *len)
 	int ret = 0;
 
 	for (bucket = walk->first; bucket != walk->end && !ret; bucket++) {
-		ret = list_bucket(walk, bucket, &batch, &text);
-		if (!ret)
-			ret = walk_pause(bucket);
+		if (walk_pause(bucket) && fatal_signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = list_bucket(walk, bucket, &batch, &text);
 	}
 
 	batch_free(&batch);

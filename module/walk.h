@@ -37,7 +37,7 @@ struct walk {
  * @conn: its facts
  * @arg: as given to walk_bucket()
  *
- * Context: under the bucket's lock, bottom halves off.
+ * Context: under the bucket's lock.
  */
 typedef void (*walk_visit_t)(struct sock *sk, const struct conn *conn, void *arg);
 
@@ -69,13 +69,17 @@ bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn);
 int batch_grow(struct batch *batch);
 void batch_free(struct batch *batch);
 
+bool walk_permitted(void);
 int walk_init(struct walk *walk, const struct rule *rule);
 void walk_exit(struct walk *walk);
 void walk_bucket(const struct walk *walk, unsigned int bucket,
 		 walk_visit_t visit, void *arg);
+bool walk_is_linked(const struct sock *sk);
+bool walk_has_successor(const struct walk *walk, const struct sock *sk,
+			const struct conn *conn);
 bool walk_rematch(const struct walk *walk, struct sock *sk,
 		  const struct conn *was, struct conn *now);
-int walk_pause(unsigned int bucket);
+bool walk_pause(unsigned int bucket);
 u64 walk_count(const struct walk *walk);
 int walk_list(const struct walk *walk, char **list, size_t *len);
 

@@ -110,14 +110,15 @@ static void run_case(struct __test_metadata *_metadata, const struct rule *rule,
 		     const struct grammar_case *c)
 {
 	struct snapshot before, after;
-	char text[TEXT_MAX];
+	char text[TEXT_MAX], error[256];
 
 	ASSERT_EQ(0, rule_set(rule, c->attr, c->first ? c->first : "any"));
 	take_snapshot(rule, &before);
 	EXPECT_EQ(-c->err, rule_set(rule, c->attr, c->write))
 		TH_LOG("%s: %s", c->attr, c->write);
 	if (c->err) {
-		EXPECT_STREQ(c->error, get(rule, "last_error", text));
+		snprintf(error, sizeof(error), "%s: %s", c->attr, c->error);
+		EXPECT_STREQ(error, get(rule, "last_error", text));
 		take_snapshot(rule, &after);
 		EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 	} else {

@@ -12,7 +12,8 @@
 /*
  * To a rule with nothing set, or with @first written to @attr if given,
  * @write is written. If @err is 0 that succeeds and @read is read back;
- * otherwise it fails so, last_error is @error, and @attr is as it was.
+ * otherwise it fails so, last_error is @attr and @error with ": " between, and
+ * @attr is as it was.
  */
 struct grammar_case {
 	const char *attr;
@@ -32,7 +33,7 @@ struct grammar_case {
 	{ .attr = (_attr), .first = (_first), .write = (_write), .read = (_read) }
 #define BAD(_attr, _write, _item, _reason) \
 	{ .attr = (_attr), .write = (_write), .err = EINVAL, \
-	  .error = _attr ": \"" _item "\": " _reason }
+	  .error = "\"" _item "\": " _reason }
 
 #define NO_ADDR "not an address"
 #define NO_PORT "not a port number"

@@ -68,7 +68,8 @@ TEST_F(model, takes_and_refuses_what_the_grammar_says)
 		EXPECT_EQ(-c->err, store(&rule, c->attr, c->write, &self->error))
 			TH_LOG("%s: %s", c->attr, c->write);
 		if (c->err) {
-			EXPECT_STREQ(c->error, self->error.text);
+			snprintf(self->text, sizeof(self->text), "%s: %s", c->attr, c->error);
+			EXPECT_STREQ(self->text, self->error.text);
 		} else {
 			EXPECT_STREQ(c->read, show(&rule, c->attr, self->text));
 		}

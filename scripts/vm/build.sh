@@ -19,8 +19,8 @@ quietly()
 	}
 }
 
-# build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand, so
-# that builds for several kernels do not meet.
+# build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand,
+# so that builds for several kernels do not meet.
 build_module()
 {
 	local series=$1 dir=$2
@@ -39,7 +39,7 @@ build_selftests()
 {
 	local dir=$1 linux
 
-	need_host make=make gcc=gcc rsync=rsync /usr/include/stdio.h=libc6-dev
+	need_host make gcc libc6-dev rsync
 	linux=$(source_dir)
 	mkdir -p "$dir/framework"
 	cp -a "$linux/scripts" "$linux/tools" "$dir/framework/"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
-# What a guest boots from: a Debian bookworm root, one image for each kernel as it holds the modules.
+# What a guest boots from: a Debian bookworm root, an image for each kernel as it holds the modules.
 
 guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod iproute2 iputils-ping
 	busybox-static strace tcpdump curl nginx-light redis-server redis-tools openssh-server
@@ -24,7 +24,7 @@ guest_passwd()
 # No maintainer script has run: write the files that they would have written.
 finish_guest()
 {
-	local tree=$1/tree
+	local tree=$1/tree type
 
 	mkdir -p "$tree"/{dev,proc,sys,run,tmp,root,payload,results,home/user} \
 		"$tree"/var/{lib/redis,log/redis,lib/postgresql,log/nginx,lib/nginx,www}
@@ -37,10 +37,17 @@ finish_guest()
 		>"$tree/etc/hosts"
 	printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' 'services: files' \
 		'protocols: files' >"$tree/etc/nsswitch.conf"
+	for type in auth account password session; do
+		echo "$type required pam_permit.so" >"$tree/etc/pam.d/common-$type"
+	done
+	cp "$tree"/etc/pam.d/common-session{,-noninteractive}
+	cp "$tree/usr/share/openssh/sshd_config" "$tree/etc/ssh/"
 	ln -sf gawk "$tree/usr/bin/awk"
 	ln -sf nc.openbsd "$tree/usr/bin/nc"
+	ln -sf cat "$tree/usr/bin/pager"
 	ln -sf /proc/self/mounts "$tree/etc/mtab"
-	ln -sf /run "$tree/var/run"
+	rm -rf "$tree/var/run"
+	ln -s /run "$tree/var/run"
 	as_root ldconfig -r "$tree"
 }
 
@@ -78,10 +85,11 @@ make_root_image()
 # root_image KERNEL-DIR: print the path of the image that this kernel boots from.
 root_image()
 {
-	local kernel=$1 guest key dir
+	local kernel=$1 guest key name dir
 
 	guest=$(guest_dir)
 	key=$({ echo "$guest $kernel"; cat "$vm_dir/guest-init"; } | digest)
-	dir=$(cached "root-${kernel##*/kernel-}" "$key" make_root_image "$guest" "$kernel")
+	name=${kernel##*/kernel-}
+	dir=$(cached "root-${name%.*}" "$key" make_root_image "$guest" "$kernel")
 	echo "$dir/image"
 }

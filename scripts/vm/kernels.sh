@@ -2,11 +2,15 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # The stock Debian kernels that tcpdrop is tried on.
 
-# series  suites                               compiler
+# series, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for kernels whose build
+# tools do not run on bookworm.
 kernel_table()
 {
 	cat <<-END
+		5.10 bullseye,bullseye-security gcc-12
 		6.1 bookworm,bookworm-security gcc-12
+		6.12 bookworm,bookworm-security gcc-12
+		7.3 trixie,trixie-backports trixie
 	END
 }
 
@@ -49,7 +53,7 @@ finish_kernel()
 {
 	local release=$1 dir=$2 tree=$2/tree
 
-	find "$tree/boot" "$tree/usr/lib/modules/$release" -name 'vmlinuz*' \
+	find "$tree" -path "$tree/usr/src" -prune -o -name 'vmlinuz*' -type f \
 		-exec mv {} "$dir/vmlinuz" \;
 	[ -s "$dir/vmlinuz" ] || die "linux-image-$release has no vmlinuz"
 	# shellcheck disable=SC2016 # for make
@@ -82,13 +86,45 @@ header_dir()
 	echo "$dir/tree/usr/src/linux-headers-$(<"$dir/release")"
 }
 
-# kernel_make SERIES ARGUMENT...: make in the header tree, with the compiler that it wants.
+finish_toolchain()
+{
+	ln -s mawk "$1/tree/usr/bin/awk"
+}
+
+# The tools of trixie run in their own tree, which sees the cache and the temporary directory.
+toolchain_make()
+{
+	local tree enter=(unshare --mount)
+
+	tree=$(deb_tree toolchain trixie install "gcc-14 make bash dash coreutils sed grep mawk
+		findutils diffutils libelf1t64 libssl3t64 pahole xz-utils kmod" \
+		finish_toolchain)/tree
+	[ "$(id -u)" = 0 ] || enter+=(--map-root-user)
+	# shellcheck disable=SC2016 # for the inner shell
+	"${enter[@]}" bash -e -c '
+		tree=$1
+		for dir in /proc /dev "$2" "$3"; do
+			mkdir -p "$tree$dir"
+			mount --rbind "$dir" "$tree$dir"
+		done
+		shift 3
+		exec chroot "$tree" "$@"' enter \
+		"$tree" "$cache_dir" "${TMPDIR:-/tmp}" make CC=gcc-14 "$@"
+}
+
+# kernel_make SERIES ARGUMENT...: make in the header tree, with the compiler that it wants. For
+# trixie's, the arguments may name files in the cache and the temporary directory only.
 kernel_make()
 {
-	local series=$1 suites compiler
+	local series=$1 headers suites compiler
 	shift
 
 	kernel_row "$series"
-	need_host make=make "$compiler=$compiler" ld=binutils
-	make -C "$(header_dir "$series")" "CC=$compiler" "$@"
+	headers=$(header_dir "$series")
+	if [ "$compiler" = trixie ]; then
+		toolchain_make -C "$headers" "$@"
+	else
+		need_host make "$compiler" libelf-dev pahole
+		make -C "$headers" "CC=$compiler" "$@"
+	fi
 }

@@ -37,8 +37,8 @@ as_root()
 	fi
 }
 
-# set_in_tree TREE PROGRAM: sets in_tree to the command that runs a program of an extracted package tree
-# with that tree's own libraries.
+# set_in_tree TREE PROGRAM: sets in_tree to the command that runs a program of an extracted package
+# tree with that tree's own libraries.
 set_in_tree()
 {
 	local tree=$1 prog=$2 target
@@ -106,20 +106,20 @@ cached()
 	echo "$dir"
 }
 
-# need_host PROGRAM=PACKAGE...: install what this Debian machine lacks, or say what to install.
+# need_host PACKAGE...: install what this Debian machine lacks, or say what to install.
 need_host()
 {
-	local item missing=() sudo=()
+	local package missing=() sudo=()
 
-	for item; do
-		command -v "${item%%=*}" >/dev/null || [ -e "${item%%=*}" ] || missing+=("${item#*=}")
+	for package; do
+		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
+			grep -q '^installed' || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
 		sudo -n true 2>/dev/null || die "please install: ${missing[*]}"
 		sudo=(sudo)
 	fi
-	command -v apt-get >/dev/null || die "please install: ${missing[*]}"
 	say "installing ${missing[*]}"
 	[ -n "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 2>/dev/null)" ] ||
 		"${sudo[@]}" apt-get -qq update

@@ -56,7 +56,7 @@ source_dir()
 {
 	local root dir
 
-	need_host xz=xz-utils
+	need_host xz-utils
 	root=$(apt_root "$source_suites")
 	dir=$(deb_tree linux-source "$source_suites" download "$(newest_source "$root")" \
 		finish_source "${source_parts[@]}")

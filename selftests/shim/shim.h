@@ -24,6 +24,8 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef uint32_t __be32;
 
+#include <limits.h>
+
 #define U16_MAX UINT16_MAX
 #define U64_MAX UINT64_MAX
 
@@ -32,16 +34,20 @@ typedef uint32_t __be32;
 #define GENMASK_ULL(h, l) ((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 #define hweight64(w) ((unsigned int)__builtin_popcountll(w))
 
-#define min(a, b) ((a) < (b) ? (a) : (b))
-#define max(a, b) ((a) > (b) ? (a) : (b))
-#define min_t(type, a, b) min((type)(a), (type)(b))
-#define max3(a, b, c) max(max(a, b), c)
-#define swap(a, b) do {			\
-	__typeof__(a) __tmp = (a);	\
+#define min(a, b) ({			\
+	__typeof__(a) __a = (a);	\
+	__typeof__(a) __b = (b);	\
 					\
-	(a) = (b);			\
-	(b) = __tmp;			\
-} while (0)
+	__a < __b ? __a : __b;		\
+})
+#define max(a, b) ({			\
+	__typeof__(a) __a = (a);	\
+	__typeof__(a) __b = (b);	\
+					\
+	__a > __b ? __a : __b;		\
+})
+#define min_t(type, a, b) min((type)(a), (type)(b))
+#define max3(a, b, c) max(a, max(b, c))
 
 #define GFP_KERNEL 0
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bench-pairs - TCP connections over loopback, for the benchmark
+ *
+ * usage: bench-pairs established|time-wait NUMBER PORT
+ *
+ * Opens NUMBER connections to PORT, 1000 to each of the addresses from
+ * 127.2.0.1 on, says "ready" and stays until it is killed.  Both ends of
+ * "established" are open then; of "time-wait" the connecting end was closed
+ * first and is in TIME_WAIT.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PER_ADDRESS	1000
+#define ADDRESSES	250	/* in the last byte */
+
+static int tcp_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		err(1, "socket");
+	return fd;
+}
+
+static int listen_on(in_port_t port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int on = 1, fd = tcp_socket();
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 16))
+		err(1, "port %u", port);
+	return fd;
+}
+
+static struct sockaddr_in nth_address(unsigned long n, in_port_t port)
+{
+	unsigned long block = n / PER_ADDRESS;
+
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(0x7f020001 + (block / ADDRESSES << 8) + block % ADDRESSES),
+	};
+}
+
+/* The other end waits for the FIN, or both could go to TIME_WAIT. */
+static void close_in_turn(int first, int second)
+{
+	char none;
+
+	close(first);
+	if (read(second, &none, 1))
+		err(1, "read");
+	close(second);
+}
+
+static void open_pair(int listener, const struct sockaddr_in *to, bool time_wait)
+{
+	int client = tcp_socket(), server;
+
+	if (connect(client, (const struct sockaddr *)to, sizeof(*to)))
+		err(1, "connect to %s", inet_ntoa(to->sin_addr));
+	server = accept(listener, NULL, NULL);
+	if (server < 0)
+		err(1, "accept");
+	if (time_wait)
+		close_in_turn(client, server);
+}
+
+static void allow_files(unsigned long number)
+{
+	struct rlimit limit = { number, number };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		err(1, "%lu open files", number);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long n, number;
+	bool time_wait;
+	in_port_t port;
+	int listener;
+
+	if (argc != 4)
+		errx(1, "usage: bench-pairs established|time-wait NUMBER PORT");
+	time_wait = !strcmp(argv[1], "time-wait");
+	number = strtoul(argv[2], NULL, 10);
+	port = strtoul(argv[3], NULL, 10);
+
+	allow_files(2 * number + 64);
+	listener = listen_on(port);
+	for (n = 0; n < number; n++) {
+		struct sockaddr_in to = nth_address(n, port);
+
+		open_pair(listener, &to, time_wait);
+	}
+	close(listener);
+
+	puts("ready");
+	fflush(stdout);
+	pause();
+	return 0;
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Time, files, namespaces and rules for the selftests of tcpdrop. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tcpdrop_util.h"
+
+#define RULES_DIR "/sys/kernel/config/tcpdrop"
+
+/* Milliseconds of a clock that only goes forward. */
+int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Leave the processor to others between two looks at a condition. */
+void pause_ms(int ms)
+{
+	poll(NULL, 0, ms);
+}
+
+/* Write @text with one write(2), as one store of an attribute. */
+int file_write(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	ssize_t written;
+	int ret = 0;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	written = write(fd, text, len);
+	if (written < 0)
+		ret = -errno;
+	else if ((size_t)written != len)
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
+/* Read up to @size - 1 bytes and cut the newline at the end. */
+int file_read(const char *path, char *text, size_t size)
+{
+	ssize_t len;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, text, size - 1);
+	if (len < 0) {
+		len = -errno;
+		close(fd);
+		return len;
+	}
+	close(fd);
+	if (len && text[len - 1] == '\n')
+		len--;
+	text[len] = '\0';
+	return 0;
+}
+
+/*
+ * Read a file of any length to its end through one open file.
+ * Returns text for the caller to free, or NULL with errno set.
+ */
+char *file_read_all(const char *path)
+{
+	size_t size = 0, len = 0;
+	char *text = NULL;
+	ssize_t got = 1;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	while (got > 0) {
+		if (size - len < 65536) {
+			size += 1 << 20;
+			text = realloc(text, size);
+			if (!text)
+				break;
+		}
+		got = read(fd, text + len, size - len - 1);
+		len += got > 0 ? got : 0;
+	}
+	close(fd);
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	if (text)
+		text[len] = '\0';
+	return text;
+}
+
+/* Give an IPv6 address to the loopback device. */
+int netns_add_addr6(const char *text)
+{
+	struct {
+		struct in6_addr addr;
+		uint32_t prefixlen;
+		int ifindex;
+	} req = { .prefixlen = 128 };
+	int ret = 0;
+	int fd;
+
+	if (inet_pton(AF_INET6, text, &req.addr) != 1)
+		return -EINVAL;
+	req.ifindex = if_nametoindex("lo");
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCSIFADDR, &req))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Bring the loopback device of this namespace up. */
+static int netns_lo_up(void)
+{
+	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int ret = 0;
+	int fd;
+
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCSIFFLAGS, &req))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/*
+ * Move to a new network namespace whose loopback device is up, so that a rule
+ * for the own namespace meets nothing but what the test case made.
+ */
+int netns_new(void)
+{
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	return netns_lo_up();
+}
+
+/* The inode number by which a rule names the namespace of this thread. */
+unsigned long netns_inode(void)
+{
+	struct stat st;
+
+	return stat("/proc/thread-self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+/* Whether there is a module to test. */
+bool tcpdrop_loaded(void)
+{
+	return !access(RULES_DIR, F_OK);
+}
+
+/* Where @attr of @rule is; static per thread, good until the next call. */
+static const char *rule_path(const struct rule *rule, const char *attr)
+{
+	static __thread char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", rule->path, attr);
+	return path;
+}
+
+/* Make a rule; the process id keeps @name apart from what others made. */
+int rule_new(struct rule *rule, const char *name)
+{
+	snprintf(rule->path, sizeof(rule->path), RULES_DIR "/%s-%d", name, getpid());
+	return mkdir(rule->path, 0755) ? -errno : 0;
+}
+
+int rule_set(const struct rule *rule, const char *attr, const char *value)
+{
+	return file_write(rule_path(rule, attr), value);
+}
+
+int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
+{
+	char value[4096];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(value, sizeof(value), fmt, args);
+	va_end(args);
+	return rule_set(rule, attr, value);
+}
+
+int rule_get(const struct rule *rule, const char *attr, char *value, size_t size)
+{
+	return file_read(rule_path(rule, attr), value, size);
+}
+
+/* What the rule matches, as text to be freed. */
+char *rule_list(const struct rule *rule)
+{
+	return file_read_all(rule_path(rule, "list"));
+}
+
+int rule_commit(const struct rule *rule)
+{
+	return rule_set(rule, "commit", "1");
+}
+
+/* One whole number of the rule; negative: an errno, or -EPROTO for no number. */
+static long rule_number(const struct rule *rule, const char *attr)
+{
+	char value[64], *end;
+	long number;
+	int ret;
+
+	ret = rule_get(rule, attr, value, sizeof(value));
+	if (ret)
+		return ret;
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno || end == value || *end || number < 0)
+		return -EPROTO;
+	return number;
+}
+
+long rule_count(const struct rule *rule)
+{
+	return rule_number(rule, "count");
+}
+
+long rule_result(const struct rule *rule, const char *attr)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "result/%s", attr);
+	return rule_number(rule, path);
+}
+
+/* All that the last commit reported. */
+int rule_result_read(const struct rule *rule, struct rule_result *result)
+{
+	result->matched = rule_result(rule, "matched");
+	result->dropped = rule_result(rule, "dropped");
+	result->failed = rule_result(rule, "failed");
+	result->remaining = rule_result(rule, "remaining");
+	result->elapsed_us = rule_result(rule, "elapsed_us");
+	if (result->matched < 0 || result->dropped < 0 || result->failed < 0 ||
+	    result->remaining < 0 || result->elapsed_us < 0)
+		return -EPROTO;
+	return rule_get(rule, "result/states", result->states, sizeof(result->states));
+}
+
+/* How many sockets in @state the commit dropped: its line of result/states. */
+long result_state(const struct rule_result *result, const char *state)
+{
+	size_t len = strlen(state);
+	const char *line;
+
+	for (line = result->states; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, state, len) && line[len] == ' ')
+			return atol(line + len);
+	}
+	return 0;
+}
+
+int rule_remove(const struct rule *rule)
+{
+	return rmdir(rule->path) ? -errno : 0;
+}

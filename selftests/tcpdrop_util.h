@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the C selftests of tcpdrop share.
+ *
+ * Functions that can fail return 0 or a negative errno, and never print: the
+ * test case that calls them says what it expected.
+ */
+#ifndef TCPDROP_UTIL_H
+#define TCPDROP_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/*
+ * The longest that a test waits for something that has to happen. Only a test
+ * that fails ever waits that long.
+ */
+#define DEADLINE_MS 10000
+
+/* Wait until @cond holds; evaluates to whether it did before the deadline. */
+#define WAIT_UNTIL(cond) ({						\
+	int64_t __end = clock_ms() + DEADLINE_MS;			\
+	bool __held;							\
+									\
+	while (!(__held = (cond)) && clock_ms() < __end)		\
+		pause_ms(1);						\
+	__held;								\
+})
+
+/* tcpdrop_util.c: time */
+int64_t clock_ms(void);
+void pause_ms(int ms);
+
+/* tcpdrop_util.c: files */
+int file_write(const char *path, const char *text);
+int file_read(const char *path, char *text, size_t size);
+char *file_read_all(const char *path);
+
+/* tcpdrop_util.c: a network namespace of one's own */
+int netns_new(void);
+int netns_add_addr6(const char *text);
+unsigned long netns_inode(void);
+
+/* tcpdrop_util.c: rules */
+struct rule {
+	char path[512];
+};
+
+struct rule_result {
+	long matched;
+	long dropped;
+	long failed;
+	long remaining;
+	long elapsed_us;
+	char states[256];
+};
+
+bool tcpdrop_loaded(void);
+int rule_new(struct rule *rule, const char *name);
+int rule_set(const struct rule *rule, const char *attr, const char *value);
+int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int rule_get(const struct rule *rule, const char *attr, char *value, size_t size);
+char *rule_list(const struct rule *rule);
+int rule_commit(const struct rule *rule);
+long rule_count(const struct rule *rule);
+long rule_result(const struct rule *rule, const char *attr);
+int rule_result_read(const struct rule *rule, struct rule_result *result);
+long result_state(const struct rule_result *result, const char *state);
+int rule_remove(const struct rule *rule);
+
+/* First in the setup of a fixture: nothing can be said without the module. */
+#define REQUIRE_TCPDROP() do {						\
+	if (!tcpdrop_loaded())						\
+		SKIP(return, "no rules directory: is tcpdrop loaded?");	\
+} while (0)
+
+/* tcpdrop_sock.c: addresses and ends */
+enum family { IPV4, IPV6, DUAL, FAMILIES };
+
+/* One end of a connection. A v4-mapped address is kept as what it means. */
+struct end {
+	uint8_t addr[16];
+	uint16_t v6;
+	uint16_t port;
+};
+
+/* A connection as one of its two sockets sees it. */
+struct ends {
+	struct end local;
+	struct end remote;
+};
+
+int end_parse(struct end *end, const char *addr, uint16_t port);
+void end_from_sockaddr(struct end *end, const struct sockaddr_storage *ss);
+socklen_t end_to_sockaddr(const struct end *end, enum family family,
+			  struct sockaddr_storage *ss);
+const char *end_addr(const struct end *end, char *text, size_t size);
+int end_of(int fd, struct end *end);
+int ends_of(int fd, struct ends *ends);
+struct ends ends_swap(const struct ends *ends);
+int ends_cmp(const struct ends *a, const struct ends *b);
+void ends_print(const struct ends *ends, int state, char *line, size_t size);
+const char *state_name(int state);
+int rule_set_ends(const struct rule *rule, const struct ends *ends);
+
+/* tcpdrop_sock.c: sockets */
+int sock_new(enum family family);
+int sock_bind(int fd, enum family family, const char *addr, uint16_t port);
+int sock_listen(enum family family, const char *addr, uint16_t port);
+int sock_connect(int fd, enum family family, const struct end *to);
+int sock_mute(int fd);
+int sock_only_syn(int fd);
+int sock_stuff(int fd);
+int sock_error(int fd);
+int sock_state(int fd);
+int sock_nonblock(int fd);
+bool sock_talks(int a, int b);
+
+/* tcpdrop_sock.c: the tables of the kernel */
+struct entry {
+	struct ends ends;
+	int state;
+	bool minisock;
+	unsigned long inode;
+};
+
+struct table {
+	struct entry *entry;
+	size_t count;
+};
+
+int table_read(struct table *table);
+void table_free(struct table *table);
+const struct entry *table_find(const struct table *table, const struct ends *ends);
+bool ends_in_table(const struct ends *ends);
+
+/* tcpdrop_sock.c: what goes over the wire */
+int capture_open(void);
+int capture_resets(int fd, const struct ends *from);
+
+#endif
