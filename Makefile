@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELS ?= 6.1
-PREFIX ?= /usr/local
 
 all:
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
@@ -12,8 +11,6 @@ clean:
 install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules_install
 	depmod
-	install -D -m 755 scripts/tcpdrop $(DESTDIR)$(PREFIX)/sbin/tcpdrop
-	install -D -m 644 Documentation/tcpdrop.8 $(DESTDIR)$(PREFIX)/share/man/man8/tcpdrop.8
 
 load: all
 	modprobe configfs
@@ -43,7 +40,7 @@ check:
 help:
 	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
 	@echo 'clean          remove what all has made'
-	@echo 'install        module, command and manual page'
+	@echo 'install        the module, for modprobe'
 	@echo 'load, unload   insert the module into the running kernel, remove it'
 	@echo 'demo           real connections dropped by rules, in a virtual machine'
 	@echo 'shell          a virtual machine with the module and a prompt'

@@ -156,6 +156,19 @@ static void expect_others_talk(struct __test_metadata *_metadata,
 	}
 }
 
+/* Orphans outlive the process and its namespace, and count in sockstat. */
+static void drop_all(struct __test_metadata *_metadata, const struct rule *rule)
+{
+	static const char *const ends[] = { "saddr", "sport", "daddr", "dport" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ends); i++)
+		EXPECT_EQ(0, rule_set(rule, ends[i], "any"));
+	EXPECT_EQ(0, rule_set(rule, "state", "all"));
+	EXPECT_EQ(0, rule_commit(rule));
+	EXPECT_EQ(0, rule_remove(rule));
+}
+
 /* A commit found so many, dropped them all and left none. */
 static void expect_dropped(struct __test_metadata *_metadata, const struct rule *rule,
 			   long count, struct rule_result *result)
@@ -279,7 +292,7 @@ FIXTURE_SETUP(drop)
 
 FIXTURE_TEARDOWN(drop)
 {
-	EXPECT_EQ(0, rule_remove(&self->rule));
+	drop_all(_metadata, &self->rule);
 }
 
 TEST_F(drop, exact_ends_drop_this_socket_and_no_other)
@@ -354,7 +367,7 @@ FIXTURE_SETUP(select)
 
 FIXTURE_TEARDOWN(select)
 {
-	EXPECT_EQ(0, rule_remove(&self->rule));
+	drop_all(_metadata, &self->rule);
 }
 
 /* Note the targets of a family in one of @states; returns how many there are. */
@@ -469,7 +482,7 @@ FIXTURE_SETUP(owner)
 
 FIXTURE_TEARDOWN(owner)
 {
-	EXPECT_EQ(0, rule_remove(&self->rule));
+	drop_all(_metadata, &self->rule);
 }
 
 /* The drop, and for a child that waits for it the accept(). */
@@ -551,7 +564,7 @@ FIXTURE_SETUP(listener)
 
 FIXTURE_TEARDOWN(listener)
 {
-	EXPECT_EQ(0, rule_remove(&self->rule));
+	drop_all(_metadata, &self->rule);
 }
 
 TEST_F(listener, is_dropped_when_its_state_is_named)
@@ -712,12 +725,20 @@ TEST_F(after, sockets_without_an_owner_leave_nothing_in_sockstat)
 	ASSERT_EQ(0, rule_commit(&self->rule));
 
 	EXPECT_EQ(FULL + MINI, rule_result(&self->rule, "dropped"));
+	EXPECT_TRUE(WAIT_UNTIL(orphans_went(none.orphan)));
+	ASSERT_EQ(0, sockstat_read(&left));
+	EXPECT_EQ(none.tw, left.tw);
+
+	/* Their peers go the same way, and then nothing is left. */
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all,LISTEN"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
 	for (i = 0; i < KINDS_OF_ORPHAN; i++)
 		for (j = 0; j < EACH; j++)
 			conn_close(&conn[i][j]);
-	EXPECT_TRUE(WAIT_UNTIL(orphans_went(none.orphan)));
 	ASSERT_EQ(0, sockstat_read(&left));
 	EXPECT_EQ(none.inuse, left.inuse);
+	EXPECT_EQ(none.orphan, left.orphan);
 	EXPECT_EQ(none.tw, left.tw);
 }
 

@@ -318,7 +318,20 @@ static int shape_closing(struct conn *conn)
 	return ret ? ret : wait_for_state(conn->fd, TCP_CLOSING);
 }
 
-/* The peer has closed; the target too, but its FIN is stuck behind data. */
+/* Nothing that the target has sent waits for an acknowledgment. */
+static bool all_is_acked(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) && !info.tcpi_unacked;
+}
+
+/*
+ * The peer has closed; the target too, but its FIN is stuck behind data. The
+ * peer has nothing left to say: a segment of its own would be answered by a
+ * reset once the target is gone.
+ */
 static int shape_last_ack(struct conn *conn)
 {
 	int ret;
@@ -328,6 +341,10 @@ static int shape_last_ack(struct conn *conn)
 		ret = shape_close_wait(conn);
 	if (!ret)
 		ret = sock_stuff(conn->fd);
+	if (!ret && !WAIT_UNTIL(all_is_acked(conn->fd)))
+		ret = -ETIMEDOUT;
+	if (!ret)
+		ret = sock_mute(conn->peer);
 	return ret ? ret : half_close(conn->fd);
 }
 

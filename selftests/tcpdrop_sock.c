@@ -411,7 +411,7 @@ int table_read(struct table *table)
 		ret = table_add(table, "/proc/thread-self/net/tcp6", true);
 	if (ret)
 		table_free(table);
-	else
+	else if (table->count)
 		qsort(table->entry, table->count, sizeof(*table->entry), entry_cmp);
 	return ret;
 }
@@ -426,7 +426,8 @@ const struct entry *table_find(const struct table *table, const struct ends *end
 {
 	struct entry key = { .ends = *ends };
 
-	return bsearch(&key, table->entry, table->count, sizeof(key), entry_cmp);
+	return !table->count ? NULL :
+	       bsearch(&key, table->entry, table->count, sizeof(key), entry_cmp);
 }
 
 bool ends_in_table(const struct ends *ends)

@@ -112,6 +112,20 @@ char *file_read_all(const char *path)
 	return text;
 }
 
+/* An address can be bound some time after it has been given to a device. */
+static bool addr6_can_be_bound(const struct in6_addr *addr)
+{
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_addr = *addr };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return false;
+	ret = bind(fd, (struct sockaddr *)&sin6, sizeof(sin6));
+	close(fd);
+	return !ret;
+}
+
 /* Give an IPv6 address to the loopback device. */
 int netns_add_addr6(const char *text)
 {
@@ -131,6 +145,8 @@ int netns_add_addr6(const char *text)
 		return -errno;
 	if (ioctl(fd, SIOCSIFADDR, &req))
 		ret = -errno;
+	else if (!WAIT_UNTIL(addr6_can_be_bound(&req.addr)))
+		ret = -ETIMEDOUT;
 	close(fd);
 	return ret;
 }

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commits while connections come and go: complete, ending, and true in what
+ * they report.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_util.h"
+
+#define OLD 200
+#define BYSTANDERS 100
+#define MANY 2000
+#define ROUNDS 3
+
+struct pair {
+	int client;
+	int server;
+	struct ends ends;
+};
+
+/* A server of the clients that come and go, all in its own threads. */
+struct churn {
+	int listener;
+	struct end end;
+	atomic_bool stop;
+	atomic_long connections;
+	pthread_t server, clients[2];
+};
+
+static int pairs_make(struct pair *pair, int count, const char *addr)
+{
+	int listener = sock_listen(IPV4, "127.0.0.1", 0);
+	struct end to;
+	int ret, i;
+
+	ret = end_of(listener, &to);
+	for (i = 0; i < count && !ret; i++) {
+		pair[i].client = sock_new(IPV4);
+		ret = sock_bind(pair[i].client, IPV4, addr, 0);
+		if (!ret)
+			ret = sock_connect(pair[i].client, IPV4, &to);
+		if (ret)
+			break;
+		pair[i].server = accept(listener, NULL, NULL);
+		ret = ends_of(pair[i].client, &pair[i].ends);
+	}
+	close(listener);
+	return ret;
+}
+
+static void pairs_close(struct pair *pair, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		close(pair[i].client);
+		close(pair[i].server);
+	}
+}
+
+static int pairs_dropped(const struct pair *pair, int count)
+{
+	int i, dropped = 0;
+
+	for (i = 0; i < count; i++)
+		dropped += sock_error(pair[i].client) == ECONNABORTED;
+	return dropped;
+}
+
+static bool pairs_live(const struct pair *pair, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (!sock_talks(pair[i].client, pair[i].server))
+			return false;
+	return true;
+}
+
+static void *churn_serve(void *arg)
+{
+	struct churn *churn = arg;
+	int fd;
+
+	while ((fd = accept(churn->listener, NULL, NULL)) >= 0)
+		close(fd);
+	return NULL;
+}
+
+/* From an address that the rules mean, and closed now first here, now there. */
+static void *churn_connect(void *arg)
+{
+	struct churn *churn = arg;
+	char byte;
+	int fd;
+
+	while (!atomic_load(&churn->stop)) {
+		fd = sock_new(IPV4);
+		if (!sock_bind(fd, IPV4, "127.4.0.1", 0) &&
+		    !sock_connect(fd, IPV4, &churn->end) &&
+		    atomic_fetch_add(&churn->connections, 1) % 2)
+			recv(fd, &byte, 1, 0);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void churn_start(struct __test_metadata *_metadata, struct churn *churn)
+{
+	size_t i;
+
+	churn->listener = sock_listen(IPV4, "127.5.0.1", 0);
+	ASSERT_EQ(0, end_of(churn->listener, &churn->end));
+	ASSERT_EQ(0, pthread_create(&churn->server, NULL, churn_serve, churn));
+	for (i = 0; i < ARRAY_LEN(churn->clients); i++)
+		ASSERT_EQ(0, pthread_create(&churn->clients[i], NULL, churn_connect, churn));
+	ASSERT_TRUE(WAIT_UNTIL(atomic_load(&churn->connections) > 100));
+}
+
+static void churn_stop(struct __test_metadata *_metadata, struct churn *churn)
+{
+	size_t i;
+
+	atomic_store(&churn->stop, true);
+	for (i = 0; i < ARRAY_LEN(churn->clients); i++)
+		ASSERT_EQ(0, pthread_join(churn->clients[i], NULL));
+	shutdown(churn->listener, SHUT_RDWR);
+	ASSERT_EQ(0, pthread_join(churn->server, NULL));
+	close(churn->listener);
+}
+
+FIXTURE(churn)
+{
+	struct rule rule;
+	struct churn churn;
+	struct pair old[OLD];
+	struct pair bystander[BYSTANDERS];
+};
+
+FIXTURE_SETUP(churn)
+{
+	struct rlimit files = { 20000, 20000 };
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, rule_new(&self->rule, "churn"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.4.0.0/16"));
+	ASSERT_EQ(0, pairs_make(self->bystander, BYSTANDERS, "127.6.0.1"));
+	churn_start(_metadata, &self->churn);
+}
+
+FIXTURE_TEARDOWN(churn)
+{
+	churn_stop(_metadata, &self->churn);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+/* The numbers agree with each other, whatever came and went meanwhile. */
+static void expect_consistent(struct __test_metadata *_metadata, const struct rule *rule,
+			      long at_least)
+{
+	struct rule_result result;
+	long sum = 0;
+	int state;
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_EQ(result.matched, result.dropped + result.failed);
+	EXPECT_EQ(0, result.failed);
+	EXPECT_LE(at_least, result.dropped);
+	for (state = TCP_ESTABLISHED; state <= TCP_CLOSING; state++)
+		sum += state == TCP_CLOSE ? 0 : result_state(&result, state_name(state));
+	EXPECT_EQ(result.dropped, sum);
+}
+
+TEST_F_TIMEOUT(churn, every_old_connection_is_dropped_and_no_bystander, 300)
+{
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		ASSERT_EQ(0, pairs_make(self->old, OLD, "127.4.1.1"));
+		ASSERT_EQ(0, rule_commit(&self->rule));
+		EXPECT_EQ(OLD, pairs_dropped(self->old, OLD));
+		expect_consistent(_metadata, &self->rule, OLD);
+		pairs_close(self->old, OLD);
+	}
+	EXPECT_TRUE(pairs_live(self->bystander, BYSTANDERS));
+}
+
+TEST_F_TIMEOUT(churn, a_rule_for_all_states_ends_and_leaves_other_addresses_alone, 300)
+{
+	int round;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+	for (round = 0; round < 4 * ROUNDS; round++) {
+		ASSERT_EQ(0, rule_commit(&self->rule));
+		expect_consistent(_metadata, &self->rule, 0);
+	}
+	EXPECT_TRUE(pairs_live(self->bystander, BYSTANDERS));
+}
+
+TEST_F_TIMEOUT(churn, connections_that_close_meanwhile_are_gone_or_dropped, 300)
+{
+	struct table table;
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		ASSERT_EQ(0, pairs_make(self->old, OLD, "127.4.1.1"));
+		/* They become TIME_WAIT while the commit runs. */
+		if (!fork()) {
+			for (i = 0; i < OLD; i++)
+				shutdown(self->old[i].client, SHUT_WR);
+			for (i = 0; i < OLD; i++)
+				shutdown(self->old[i].server, SHUT_WR);
+			_exit(0);
+		}
+		ASSERT_EQ(0, rule_commit(&self->rule));
+		expect_consistent(_metadata, &self->rule, 0);
+		wait(NULL);
+		/* What was there before is gone, in whatever state it was. */
+		ASSERT_EQ(0, table_read(&table));
+		for (i = 0; i < OLD; i++) {
+			EXPECT_EQ(NULL, table_find(&table, &self->old[i].ends));
+		}
+		table_free(&table);
+		pairs_close(self->old, OLD);
+	}
+}
+
+static int count_lines(const char *text, const char *line)
+{
+	int count = 0;
+
+	while ((text = strstr(text, line))) {
+		count++;
+		text += strlen(line);
+	}
+	return count;
+}
+
+TEST_F_TIMEOUT(churn, a_listing_has_every_old_connection_once, 300)
+{
+	char line[128], *text;
+	int round, i;
+
+	ASSERT_EQ(0, pairs_make(self->old, OLD, "127.4.1.1"));
+	for (round = 0; round < ROUNDS; round++) {
+		text = rule_list(&self->rule);
+		ASSERT_NE(NULL, text);
+		for (i = 0; i < OLD; i++) {
+			ends_print(&self->old[i].ends, TCP_ESTABLISHED, line, sizeof(line));
+			ASSERT_EQ(1, count_lines(text, line)) TH_LOG("%s", line);
+		}
+		free(text);
+	}
+	pairs_close(self->old, OLD);
+}
+
+/*
+ * Commits that run at the same time, or are cut short.
+ */
+FIXTURE(many)
+{
+	struct rule rule[2];
+	struct pair *pair;
+};
+
+FIXTURE_SETUP(many)
+{
+	struct rlimit files = { 20000, 20000 };
+	int i;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, netns_new());
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, rule_new(&self->rule[i], i ? "many-b" : "many-a"));
+		ASSERT_EQ(0, rule_set(&self->rule[i], "saddr", "127.4.0.0/16"));
+	}
+	self->pair = calloc(MANY, sizeof(*self->pair));
+	ASSERT_EQ(0, pairs_make(self->pair, MANY, "127.4.1.1"));
+}
+
+FIXTURE_TEARDOWN(many)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule[0]));
+	EXPECT_EQ(0, rule_remove(&self->rule[1]));
+}
+
+static void *commit_thread(void *rule)
+{
+	return (void *)(long)rule_commit(rule);
+}
+
+TEST_F_TIMEOUT(many, two_rules_at_once_count_each_socket_once, 300)
+{
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, commit_thread, &self->rule[1]));
+	EXPECT_EQ(0, rule_commit(&self->rule[0]));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(NULL, ret);
+	EXPECT_EQ(MANY, rule_result(&self->rule[0], "dropped") +
+			rule_result(&self->rule[1], "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule[0], "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule[1], "failed"));
+	EXPECT_EQ(MANY, pairs_dropped(self->pair, MANY));
+}
+
+/* The rule's commit has begun, and is not at its end yet. */
+static bool is_committing(const struct rule *rule)
+{
+	long matched = rule_result(rule, "matched");
+
+	return matched > 0 && matched < MANY;
+}
+
+TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
+{
+	bool committing = false, refused = false;
+	char error[256];
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, commit_thread, &self->rule[0]));
+	while (!committing && rule_result(&self->rule[0], "matched") < MANY)
+		committing = is_committing(&self->rule[0]);
+	refused = rule_set(&self->rule[0], "sport", "80") == -EBUSY &&
+		  rule_commit(&self->rule[0]) == -EBUSY;
+	ASSERT_EQ(0, rule_get(&self->rule[0], "last_error", error, sizeof(error)));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(NULL, ret);
+	EXPECT_TRUE(committing);
+	EXPECT_TRUE(refused);
+	EXPECT_NE(NULL, strstr(error, "a commit of this rule is running"));
+	EXPECT_EQ(MANY, rule_result(&self->rule[0], "dropped"));
+}
+
+static void on_signal(int signal)
+{
+}
+
+TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	long dropped;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		sigaction(SIGTERM, &action, NULL);
+		_exit(-rule_commit(&self->rule[0]));
+	}
+	while (!is_committing(&self->rule[0]) &&
+	       rule_result(&self->rule[0], "matched") < MANY)
+		;
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(EINTR, WEXITSTATUS(status));
+	dropped = rule_result(&self->rule[0], "dropped");
+	EXPECT_LT(0, dropped);
+	EXPECT_GT(MANY, dropped);
+	EXPECT_EQ(dropped, pairs_dropped(self->pair, MANY));
+	EXPECT_EQ(dropped, rule_result(&self->rule[0], "matched"));
+	EXPECT_EQ(MANY - dropped, rule_result(&self->rule[0], "remaining"));
+
+	/* And the next commit does the rest. */
+	EXPECT_EQ(0, rule_commit(&self->rule[0]));
+	EXPECT_EQ(MANY - dropped, rule_result(&self->rule[0], "dropped"));
+}
+
+TEST_HARNESS_MAIN

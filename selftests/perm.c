@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who may drop and look: what processes get that lack the user id, the
+ * capability or the namespace, and that nothing happens then.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+
+#define NOBODY 65534
+
+/* Attributes that are written, with what they take. */
+static const struct {
+	const char *name;
+	const char *value;
+} attrs[] = {
+	{ "saddr", "192.0.2.1" },
+	{ "daddr", "192.0.2.1" },
+	{ "sport", "1" },
+	{ "dport", "1" },
+	{ "port", "1" },
+	{ "state", "TIME_WAIT" },
+	{ "netns", "self" },
+	{ "max", "1" },
+};
+
+static const char * const results[] = {
+	"result/matched", "result/dropped", "result/failed", "result/remaining",
+	"result/elapsed_us", "result/states",
+};
+
+/* What a process got: 0 or more, or a negative errno. */
+struct attempt {
+	int become;
+	int set[ARRAY_LEN(attrs)];
+	int result[ARRAY_LEN(results)];
+	int last_error;
+	long count;
+	long list;
+	int commit;
+};
+
+static int become_same(void)
+{
+	return 0;
+}
+
+static int become_nobody(void)
+{
+	return seteuid(NOBODY) ? -errno : 0;
+}
+
+/* Uid 0 stays, and so do all the other capabilities. */
+static int become_root_without_net_admin(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[0].effective &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	data[0].permitted &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	data[0].inheritable &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	if (syscall(SYS_capset, &header, data))
+		return -errno;
+	return geteuid() ? -EPROTO : 0;
+}
+
+/* The other capabilities go, and CAP_NET_ADMIN stays. */
+static int become_root_with_net_admin_alone(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+		{ .effective = CAP_TO_MASK(CAP_NET_ADMIN),
+		  .permitted = CAP_TO_MASK(CAP_NET_ADMIN) },
+	};
+
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+static int become_root_elsewhere(void)
+{
+	return unshare(CLONE_NEWNET) ? -errno : 0;
+}
+
+/* All capabilities over a new user namespace, none over the one that it is in. */
+static int become_user_namespace(void)
+{
+	return unshare(CLONE_NEWUSER) ? -errno : 0;
+}
+
+/* The same, and over a network namespace that belongs to it. */
+static int become_container(void)
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) ? -errno : 0;
+}
+
+static int become_container_of_nobody(void)
+{
+	if (setresuid(NOBODY, NOBODY, NOBODY))
+		return -errno;
+	return become_container();
+}
+
+/* How many lines the listing has. */
+static long list_lines(const struct rule *rule)
+{
+	char *text = rule_list(rule);
+	long lines = 0;
+	char *at;
+
+	if (!text)
+		return -errno;
+	for (at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	free(text);
+	return lines;
+}
+
+static void look_and_drop(struct attempt *attempt, const struct rule *rule)
+{
+	char text[4096];
+	size_t i;
+
+	attempt->count = rule_count(rule);
+	attempt->list = list_lines(rule);
+	attempt->commit = rule_commit(rule);
+	attempt->last_error = rule_get(rule, "last_error", text, sizeof(text));
+	for (i = 0; i < ARRAY_LEN(results); i++)
+		attempt->result[i] = rule_get(rule, results[i], text, sizeof(text));
+}
+
+static void write_all(struct attempt *attempt, const struct rule *rule)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(attrs); i++)
+		attempt->set[i] = rule_set(rule, attrs[i].name, attrs[i].value);
+}
+
+FIXTURE(perm)
+{
+	struct rule rule;
+	struct conn conn;
+	struct rule_result before;
+	struct attempt *attempt;
+};
+
+FIXTURE_VARIANT(perm)
+{
+	enum family family;
+};
+
+FIXTURE_VARIANT_ADD(perm, ipv4) { .family = IPV4 };
+FIXTURE_VARIANT_ADD(perm, ipv6) { .family = IPV6 };
+
+/* Drop one of the connection's kind, so that result/ has something to lose. */
+static void fill_result(struct __test_metadata *_metadata, const struct rule *rule,
+			struct rule_result *result)
+{
+	struct conn conn;
+
+	ASSERT_EQ(0, conn_make(&conn, ESTABLISHED, IPV4));
+	ASSERT_EQ(0, rule_set_ends(rule, &conn.ends));
+	ASSERT_EQ(0, rule_commit(rule));
+	conn_close(&conn);
+	ASSERT_EQ(0, rule_result_read(rule, result));
+	ASSERT_EQ(1, result->dropped);
+}
+
+FIXTURE_SETUP(perm)
+{
+	REQUIRE_TCPDROP();
+	self->attempt = mmap(NULL, sizeof(*self->attempt), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->attempt);
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, rule_new(&self->rule, "perm"));
+	fill_result(_metadata, &self->rule, &self->before);
+	ASSERT_EQ(0, conn_make(&self->conn, ESTABLISHED, variant->family));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->conn.ends));
+}
+
+FIXTURE_TEARDOWN(perm)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+/* Have a process that has become something else try it. */
+static void attempt_as(struct __test_metadata *_metadata, struct attempt *attempt,
+		       int (*become)(void), const struct rule *rule,
+		       void (*try)(struct attempt *attempt, const struct rule *rule))
+{
+	int status;
+	pid_t pid;
+
+	memset(attempt, 0, sizeof(*attempt));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		attempt->become = become();
+		if (!attempt->become)
+			try(attempt, rule);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, attempt->become);
+}
+
+/* The connection lives, and result/ is that of the commit before. */
+static void expect_nothing_happened(struct __test_metadata *_metadata,
+				    const struct rule *rule, const struct conn *conn,
+				    const struct rule_result *before)
+{
+	struct rule_result after;
+
+	EXPECT_TRUE(sock_talks(conn->fd, conn->peer));
+	ASSERT_EQ(0, rule_result_read(rule, &after));
+	EXPECT_EQ(before->matched, after.matched);
+	EXPECT_EQ(before->dropped, after.dropped);
+	EXPECT_EQ(before->failed, after.failed);
+	EXPECT_EQ(before->remaining, after.remaining);
+	EXPECT_EQ(before->elapsed_us, after.elapsed_us);
+	EXPECT_STREQ(before->states, after.states);
+}
+
+static void expect_last_error(struct __test_metadata *_metadata,
+			      const struct rule *rule, const char *what)
+{
+	char text[512];
+
+	ASSERT_EQ(0, rule_get(rule, "last_error", text, sizeof(text)));
+	EXPECT_EQ(0, strncmp(text, "commit: ", 8)) {
+		TH_LOG("last_error: %s", text);
+	}
+	EXPECT_NE(NULL, strstr(text, what)) {
+		TH_LOG("last_error: %s", text);
+	}
+}
+
+static void expect_dropped_by_self(struct __test_metadata *_metadata,
+				   const struct rule *rule, const struct conn *conn)
+{
+	EXPECT_EQ(1, rule_count(rule));
+	EXPECT_EQ(0, rule_commit(rule));
+	EXPECT_EQ(1, rule_result(rule, "dropped"));
+	EXPECT_EQ(ECONNABORTED, sock_error(conn->fd));
+}
+
+TEST_F(perm, nobody_writes_no_attribute)
+{
+	char before[128], after[128];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(attrs); i++) {
+		ASSERT_EQ(0, rule_get(&self->rule, attrs[i].name, before, sizeof(before)));
+		attempt_as(_metadata, self->attempt, become_nobody, &self->rule, write_all);
+		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
+			TH_LOG("%s", attrs[i].name);
+		}
+		ASSERT_EQ(0, rule_get(&self->rule, attrs[i].name, after, sizeof(after)));
+		EXPECT_STREQ(before, after);
+	}
+}
+
+TEST_F(perm, nobody_neither_drops_nor_looks)
+{
+	attempt_as(_metadata, self->attempt, become_nobody, &self->rule, look_and_drop);
+
+	EXPECT_EQ(-EACCES, self->attempt->commit);
+	EXPECT_EQ(-EPERM, self->attempt->count);
+	EXPECT_EQ(-EPERM, self->attempt->list);
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
+TEST_F(perm, nobody_reads_what_the_last_commit_did)
+{
+	size_t i;
+
+	attempt_as(_metadata, self->attempt, become_nobody, &self->rule, look_and_drop);
+
+	EXPECT_EQ(0, self->attempt->last_error);
+	for (i = 0; i < ARRAY_LEN(results); i++)
+		EXPECT_EQ(0, self->attempt->result[i]);
+}
+
+static int nobody_makes_a_rule(void)
+{
+	struct rule rule;
+	int ret = become_nobody();
+
+	return ret ? ret : rule_new(&rule, "perm-nobody");
+}
+
+TEST_F(perm, nobody_makes_and_removes_no_rule)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(nobody_makes_a_rule() == -EACCES &&
+		      rule_remove(&self->rule) == -EACCES ? 0 : 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
+TEST_F(perm, root_without_the_capability_neither_drops_nor_looks)
+{
+	attempt_as(_metadata, self->attempt, become_root_without_net_admin,
+		   &self->rule, look_and_drop);
+
+	EXPECT_EQ(-EPERM, self->attempt->commit);
+	EXPECT_EQ(-EPERM, self->attempt->count);
+	EXPECT_EQ(-EPERM, self->attempt->list);
+	expect_last_error(_metadata, &self->rule, "CAP_NET_ADMIN");
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
+TEST_F(perm, root_without_the_capability_prepares_a_rule)
+{
+	size_t i;
+
+	attempt_as(_metadata, self->attempt, become_root_without_net_admin,
+		   &self->rule, write_all);
+
+	for (i = 0; i < ARRAY_LEN(attrs); i++)
+		EXPECT_EQ(0, self->attempt->set[i]);
+}
+
+static void expect_attempt_drops(struct __test_metadata *_metadata,
+				 const struct attempt *attempt,
+				 const struct rule *rule, const struct conn *conn)
+{
+	EXPECT_EQ(1, attempt->count);
+	EXPECT_EQ(1, attempt->list);
+	EXPECT_EQ(0, attempt->commit);
+	EXPECT_EQ(1, rule_result(rule, "dropped"));
+	EXPECT_EQ(ECONNABORTED, sock_error(conn->fd));
+}
+
+TEST_F(perm, root_drops_and_looks)
+{
+	attempt_as(_metadata, self->attempt, become_same, &self->rule, look_and_drop);
+
+	expect_attempt_drops(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+TEST_F(perm, root_with_the_capability_alone_drops_and_looks)
+{
+	attempt_as(_metadata, self->attempt, become_root_with_net_admin_alone,
+		   &self->rule, look_and_drop);
+
+	expect_attempt_drops(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+/* It is in the namespace of the connection, which belongs to its parent. */
+TEST_F(perm, a_user_namespace_gives_no_right_to_the_network_it_is_in)
+{
+	attempt_as(_metadata, self->attempt, become_user_namespace,
+		   &self->rule, look_and_drop);
+
+	EXPECT_EQ(-EPERM, self->attempt->commit);
+	EXPECT_EQ(-EPERM, self->attempt->count);
+	EXPECT_EQ(-EPERM, self->attempt->list);
+	expect_last_error(_metadata, &self->rule, "CAP_NET_ADMIN");
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+}
+
+/* The rule means the namespace of who commits, which has no such connection. */
+static void expect_nothing_of_the_host(struct __test_metadata *_metadata,
+				       const struct attempt *attempt,
+				       const struct rule *rule, const struct conn *conn)
+{
+	EXPECT_EQ(0, attempt->commit);
+	EXPECT_EQ(0, attempt->count);
+	EXPECT_EQ(0, attempt->list);
+	EXPECT_EQ(0, rule_result(rule, "matched"));
+	EXPECT_EQ(0, rule_result(rule, "dropped"));
+	EXPECT_TRUE(sock_talks(conn->fd, conn->peer));
+	expect_dropped_by_self(_metadata, rule, conn);
+}
+
+TEST_F(perm, another_network_namespace_meets_its_own_connections_only)
+{
+	attempt_as(_metadata, self->attempt, become_root_elsewhere,
+		   &self->rule, look_and_drop);
+
+	expect_nothing_of_the_host(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+/* Uid 0 of the host in a container: the files are still its own. */
+TEST_F(perm, a_container_meets_its_own_connections_only)
+{
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+	attempt_as(_metadata, self->attempt, become_container, &self->rule, look_and_drop);
+
+	expect_nothing_of_the_host(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+TEST_F(perm, a_container_of_nobody_writes_nothing)
+{
+	size_t i;
+
+	attempt_as(_metadata, self->attempt, become_container_of_nobody,
+		   &self->rule, write_all);
+	for (i = 0; i < ARRAY_LEN(attrs); i++)
+		EXPECT_EQ(-EACCES, self->attempt->set[i]);
+
+	attempt_as(_metadata, self->attempt, become_container_of_nobody,
+		   &self->rule, look_and_drop);
+	EXPECT_EQ(-EACCES, self->attempt->commit);
+	EXPECT_GE(0, self->attempt->count);
+	EXPECT_GE(0, self->attempt->list);
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Thousands of sockets: listed and dropped exactly, by lists of thousands.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_util.h"
+
+#define PAIRS 2600
+
+/* Below the ports that clients get. */
+#define SERVER_PORT 7000
+#define LINE_LEN 128
+
+/* Client and server end of each connection, and how the client sees them. */
+static struct pair {
+	int client;
+	int server;
+	struct ends ends;
+} pairs[PAIRS];
+
+/* Every fifth connection is IPv6. */
+static enum family pair_family(int i)
+{
+	return i % 5 ? IPV4 : IPV6;
+}
+
+static int pair_make(struct pair *pair, int i, const int listener[FAMILIES],
+		     const struct end to[FAMILIES])
+{
+	enum family family = pair_family(i);
+	char addr[INET6_ADDRSTRLEN] = "::1";
+	int ret;
+
+	if (family == IPV4)
+		snprintf(addr, sizeof(addr), "127.2.%d.1", i % 100);
+	pair->client = sock_new(family);
+	if (pair->client < 0)
+		return pair->client;
+	ret = sock_bind(pair->client, family, addr, 0);
+	if (!ret)
+		ret = sock_connect(pair->client, family, &to[family]);
+	if (ret)
+		return ret;
+	pair->server = accept(listener[family], NULL, NULL);
+	return pair->server < 0 ? -errno : ends_of(pair->client, &pair->ends);
+}
+
+FIXTURE(scale)
+{
+	struct rule rule;
+};
+
+FIXTURE_SETUP(scale)
+{
+	struct rlimit files = { 20000, 20000 };
+	int listener[FAMILIES];
+	struct end to[FAMILIES];
+	int i;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, netns_new());
+	listener[IPV4] = sock_listen(IPV4, "127.0.0.1", SERVER_PORT);
+	listener[IPV6] = sock_listen(IPV6, "::1", SERVER_PORT);
+	ASSERT_EQ(0, end_of(listener[IPV4], &to[IPV4]));
+	ASSERT_EQ(0, end_of(listener[IPV6], &to[IPV6]));
+	for (i = 0; i < PAIRS; i++) {
+		ASSERT_EQ(0, pair_make(&pairs[i], i, listener, to));
+	}
+	ASSERT_EQ(0, rule_new(&self->rule, "scale"));
+}
+
+FIXTURE_TEARDOWN(scale)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+static bool pair_lives(const struct pair *pair)
+{
+	return sock_talks(pair->client, pair->server);
+}
+
+/* The client was dropped: it is told so, and its peer was reset. */
+static bool pair_is_dropped(const struct pair *pair)
+{
+	return sock_error(pair->client) == ECONNABORTED &&
+	       WAIT_UNTIL(sock_state(pair->server) == TCP_CLOSE);
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The sorted lines that a listing of all ends should have. */
+static char **lines_expected(void)
+{
+	char **line = calloc(2 * PAIRS, sizeof(*line));
+	struct ends other;
+	int i;
+
+	for (i = 0; i < 2 * PAIRS; i++) {
+		other = ends_swap(&pairs[i / 2].ends);
+		line[i] = calloc(1, LINE_LEN);
+		ends_print(i % 2 ? &other : &pairs[i / 2].ends, TCP_ESTABLISHED,
+			   line[i], LINE_LEN);
+		line[i][strcspn(line[i], "\n")] = '\0';
+	}
+	qsort(line, 2 * PAIRS, sizeof(*line), compare_lines);
+	return line;
+}
+
+/* The sorted lines of a text, which is cut up; @count is set to how many. */
+static char **lines_of(char *text, int *count)
+{
+	char **line = calloc(4 * PAIRS, sizeof(*line));
+	char *next;
+
+	for (*count = 0; (next = strsep(&text, "\n")) && *next;)
+		line[(*count)++] = next;
+	qsort(line, *count, sizeof(*line), compare_lines);
+	return line;
+}
+
+TEST_F_TIMEOUT(scale, list_and_count_have_every_socket_once, 300)
+{
+	char **expected = lines_expected(), **line;
+	char *text;
+	int count, i;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+	EXPECT_EQ(2 * PAIRS, rule_count(&self->rule));
+	text = rule_list(&self->rule);
+	ASSERT_NE(NULL, text);
+	line = lines_of(text, &count);
+	ASSERT_EQ(2 * PAIRS, count);
+	for (i = 0; i < count; i++) {
+		ASSERT_STREQ(expected[i], line[i]);
+	}
+}
+
+TEST_F_TIMEOUT(scale, a_list_of_thousands_of_ports_drops_just_these, 300)
+{
+	int i;
+
+	for (i = 0; i < PAIRS; i += 2) {
+		ASSERT_EQ(0, rule_setf(&self->rule, "sport", "+%u",
+				       pairs[i].ends.local.port));
+	}
+	/* The clients' ends. */
+	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%u", SERVER_PORT));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	for (i = 0; i < PAIRS; i += 2) {
+		ASSERT_TRUE(pair_is_dropped(&pairs[i])) {
+			TH_LOG("pair %d", i);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(scale, a_list_of_30000_addresses_drops_just_these, 300)
+{
+	long expected = 0;
+	char text[4096];
+	int i, len = 0;
+
+	/* Even third bytes of 127.2, and many that nobody has. */
+	for (i = 0; i < 30000; i++) {
+		len += snprintf(text + len, sizeof(text) - len, "%s%d.2.%d.1",
+				len ? "," : "+", (127 + i / 128) % 255, i % 128 * 2);
+		if (len > 4000 || i == 29999) {
+			ASSERT_EQ(0, rule_set(&self->rule, "saddr", text));
+			len = 0;
+		}
+	}
+	for (i = 0; i < PAIRS; i++)
+		expected += pair_family(i) == IPV4 && i % 100 % 2 == 0;
+	EXPECT_EQ(expected, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(expected, rule_result(&self->rule, "dropped"));
+	for (i = 0; i < PAIRS; i++) {
+		bool meant = pair_family(i) == IPV4 && i % 100 % 2 == 0;
+
+		ASSERT_TRUE(meant ? pair_is_dropped(&pairs[i]) : pair_lives(&pairs[i])) {
+			TH_LOG("pair %d", i);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(scale, exact_ends_drop_one_of_all, 300)
+{
+	int i, victims[] = { 0, 1, PAIRS / 2, PAIRS - 1 };
+	bool dropped[PAIRS] = { false };
+
+	for (i = 0; i < (int)ARRAY_LEN(victims); i++) {
+		ASSERT_EQ(0, rule_set_ends(&self->rule, &pairs[victims[i]].ends));
+		ASSERT_EQ(0, rule_commit(&self->rule));
+		EXPECT_EQ(1, rule_result(&self->rule, "matched"));
+		EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+		dropped[victims[i]] = true;
+	}
+	for (i = 0; i < PAIRS; i++) {
+		ASSERT_TRUE(dropped[i] ? pair_is_dropped(&pairs[i]) : pair_lives(&pairs[i])) {
+			TH_LOG("pair %d", i);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(scale, more_than_max_are_counted_and_none_is_dropped, 300)
+{
+	int i;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.2.0.0/16,::1"));
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", "127.0.0.1"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "max", "%d", PAIRS / 5 * 4 - 1));
+	EXPECT_EQ(-E2BIG, rule_commit(&self->rule));
+	EXPECT_EQ(PAIRS / 5 * 4, rule_result(&self->rule, "matched"));
+	EXPECT_EQ(0, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(PAIRS / 5 * 4, rule_result(&self->rule, "remaining"));
+	for (i = 0; i < PAIRS; i++) {
+		ASSERT_TRUE(pair_lives(&pairs[i]));
+	}
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "max", "%d", PAIRS / 5 * 4));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(PAIRS / 5 * 4, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	for (i = 0; i < PAIRS; i++) {
+		ASSERT_TRUE(pair_family(i) == IPV4 ? pair_is_dropped(&pairs[i]) :
+						     pair_lives(&pairs[i]));
+	}
+}
+
+/*
+ * 97 listeners share one bucket of the listeners' table, after buckets with
+ * few matches: what was collected has to grow from there.
+ */
+TEST_F_TIMEOUT(scale, many_listeners_of_one_port_are_dropped, 300)
+{
+	int fd[97], one = 1, i;
+	struct end end;
+
+	fd[0] = sock_new(IPV4);
+	ASSERT_EQ(0, setsockopt(fd[0], SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)));
+	ASSERT_EQ(0, sock_bind(fd[0], IPV4, "127.3.0.1", 0));
+	ASSERT_EQ(0, end_of(fd[0], &end));
+	for (i = 0; i < 97; i++) {
+		if (i) {
+			fd[i] = sock_new(IPV4);
+			ASSERT_EQ(0, setsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &one,
+						sizeof(one)));
+			ASSERT_EQ(0, sock_bind(fd[i], IPV4, "127.3.0.1", end.port));
+		}
+		ASSERT_EQ(0, listen(fd[i], 1));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all,LISTEN"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.3.0.1,127.2.0.0/16"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(97 + PAIRS / 5 * 4, rule_result(&self->rule, "dropped"));
+	for (i = 0; i < 97; i++) {
+		EXPECT_EQ(TCP_CLOSE, sock_state(fd[i]));
+	}
+}
+
+TEST_HARNESS_MAIN
