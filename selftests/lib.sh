@@ -40,6 +40,7 @@ in_own_namespaces()
 {
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	[ -d "$rules" ] || skip_all "needs the module, and configfs in /sys/kernel/config"
+	[ -e "$proc" ] || skip_all "needs $proc"
 	command -v python3 >/dev/null || skip_all "needs python3"
 	if [ -z "${TCPDROP_OWN_NAMESPACES:-}" ]; then
 		TCPDROP_OWN_NAMESPACES=1 exec unshare --net --mount "$0" "$@"
