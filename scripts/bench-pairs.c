@@ -7,12 +7,12 @@
  * Opens NUMBER connections to PORT, 1000 to each of the addresses from
  * 127.2.0.1 on, says "ready" and stays until it is killed.  Both ends of
  * "established" are open then; of "time-wait" the connecting end was closed
- * first and is in TIME_WAIT.
+ * first and is in TIME_WAIT, where it stays for a minute: all are opened before
+ * the first is closed, so that they are there together.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,11 @@
 
 #define PER_ADDRESS	1000
 #define ADDRESSES	250	/* in the last byte */
+
+struct pair {
+	int client;
+	int server;
+};
 
 static int tcp_socket(void)
 {
@@ -54,28 +59,27 @@ static struct sockaddr_in nth_address(unsigned long n, in_port_t port)
 	};
 }
 
+static struct pair open_pair(int listener, const struct sockaddr_in *to)
+{
+	struct pair pair = { .client = tcp_socket() };
+
+	if (connect(pair.client, (const struct sockaddr *)to, sizeof(*to)))
+		err(1, "connect to %s", inet_ntoa(to->sin_addr));
+	pair.server = accept(listener, NULL, NULL);
+	if (pair.server < 0)
+		err(1, "accept");
+	return pair;
+}
+
 /* The other end waits for the FIN, or both could go to TIME_WAIT. */
-static void close_in_turn(int first, int second)
+static void close_pair(const struct pair *pair)
 {
 	char none;
 
-	close(first);
-	if (read(second, &none, 1))
+	close(pair->client);
+	if (read(pair->server, &none, 1))
 		err(1, "read");
-	close(second);
-}
-
-static void open_pair(int listener, const struct sockaddr_in *to, bool time_wait)
-{
-	int client = tcp_socket(), server;
-
-	if (connect(client, (const struct sockaddr *)to, sizeof(*to)))
-		err(1, "connect to %s", inet_ntoa(to->sin_addr));
-	server = accept(listener, NULL, NULL);
-	if (server < 0)
-		err(1, "accept");
-	if (time_wait)
-		close_in_turn(client, server);
+	close(pair->server);
 }
 
 static void allow_files(unsigned long number)
@@ -89,24 +93,30 @@ static void allow_files(unsigned long number)
 int main(int argc, char **argv)
 {
 	unsigned long n, number;
-	bool time_wait;
+	struct pair *pairs;
 	in_port_t port;
 	int listener;
 
 	if (argc != 4)
 		errx(1, "usage: bench-pairs established|time-wait NUMBER PORT");
-	time_wait = !strcmp(argv[1], "time-wait");
 	number = strtoul(argv[2], NULL, 10);
 	port = strtoul(argv[3], NULL, 10);
 
 	allow_files(2 * number + 64);
+	pairs = calloc(number, sizeof(*pairs));
+	if (!pairs)
+		err(1, "%lu connections", number);
+
 	listener = listen_on(port);
 	for (n = 0; n < number; n++) {
 		struct sockaddr_in to = nth_address(n, port);
 
-		open_pair(listener, &to, time_wait);
+		pairs[n] = open_pair(listener, &to);
 	}
 	close(listener);
+	if (!strcmp(argv[1], "time-wait"))
+		for (n = 0; n < number; n++)
+			close_pair(&pairs[n]);
 
 	puts("ready");
 	fflush(stdout);
