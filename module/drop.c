@@ -314,12 +314,13 @@ static int drop_put_off(struct drop *drop)
 
 static int drop_all(struct drop *drop)
 {
-	unsigned int bucket;
+	const struct walk *walk = &drop->walk;
+	unsigned int bucket = walk_next(walk, walk->first);
 	unsigned long end;
 	int ret = 0;
 
-	for (bucket = drop->walk.first; bucket != drop->walk.end; bucket++) {
-		if (walk_pause(bucket) && signal_pending(current))
+	for (; bucket != walk->end; bucket = walk_next(walk, bucket + 1)) {
+		if (signal_pending(current))
 			return -EINTR;
 		ret = drop_bucket(drop, bucket);
 		if (ret || limit_reached(drop))

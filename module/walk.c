@@ -209,15 +209,10 @@ static void walk_established(const struct walk *walk, unsigned int bucket,
 			     walk_visit_t visit, void *arg)
 {
 	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
-	struct hlist_nulls_head *chain = &hashinfo->ehash[bucket].chain;
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
 
-	/* Most buckets are empty; what comes in now is younger than the walk. */
-	if (hlist_nulls_empty(chain))
-		return;
-
 	spin_lock_bh(lock);
-	walk_chain(walk, chain, visit, arg);
+	walk_chain(walk, &hashinfo->ehash[bucket].chain, visit, arg);
 	spin_unlock_bh(lock);
 }
 
@@ -231,9 +226,6 @@ static void walk_listeners(const struct walk *walk, unsigned int bucket,
 	struct inet_listen_hashbucket *listeners;
 
 	listeners = listen_bucket(walk_hashinfo(walk), bucket);
-	if (hlist_nulls_empty(&listeners->nulls_head))
-		return;
-
 	spin_lock(&listeners->lock);
 	walk_chain(walk, &listeners->nulls_head, visit, arg);
 	spin_unlock(&listeners->lock);
@@ -335,19 +327,37 @@ bool walk_rematch(const struct walk *walk, struct sock *sk,
 	       !sock_is_exempt(sk);
 }
 
-/**
- * walk_pause() - let others run in a long walk
- * @bucket: the one to come; only every so many are worth a look
- *
- * Context: may sleep.
- * Return: true if the process may have a signal to handle by now.
- */
-bool walk_pause(unsigned int bucket)
+static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
 {
-	if (bucket % BUCKETS_AT_ONCE)
-		return false;
-	cond_resched();
-	return true;
+	unsigned int size = ehash_size(hashinfo);
+
+	if (bucket < size)
+		return hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+	return hlist_nulls_empty(&listen_bucket(hashinfo, bucket - size)->nulls_head);
+}
+
+/**
+ * walk_next() - find the next bucket that is worth its lock
+ * @walk: the walk
+ * @bucket: where to begin; @walk->first, or one past the bucket just done
+ *
+ * Most buckets are empty, and are passed without their locks: what comes into
+ * one now is younger than the walk.
+ *
+ * Context: may sleep, to let others run.
+ * Return: the number of a bucket that was not empty, or @walk->end.
+ */
+unsigned int walk_next(const struct walk *walk, unsigned int bucket)
+{
+	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+
+	for (; bucket != walk->end; bucket++) {
+		if (bucket % BUCKETS_AT_ONCE == 0)
+			cond_resched();
+		if (!bucket_is_empty(hashinfo, bucket))
+			break;
+	}
+	return bucket;
 }
 
 /**
@@ -420,13 +430,11 @@ static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
  */
 u64 walk_count(const struct walk *walk)
 {
-	unsigned int bucket;
+	unsigned int bucket = walk_next(walk, walk->first);
 	u64 count = 0;
 
-	for (bucket = walk->first; bucket != walk->end; bucket++) {
-		walk_pause(bucket);
+	for (; bucket != walk->end; bucket = walk_next(walk, bucket + 1))
 		walk_bucket(walk, bucket, count_visit, &count);
-	}
 	return count;
 }
 
@@ -501,13 +509,13 @@ static int list_bucket(const struct walk *walk, unsigned int bucket,
  */
 int walk_list(const struct walk *walk, char **list, size_t *len)
 {
+	unsigned int bucket = walk_next(walk, walk->first);
 	struct batch batch = {};
 	struct text text = {};
-	unsigned int bucket;
 	int ret = 0;
 
-	for (bucket = walk->first; bucket != walk->end && !ret; bucket++) {
-		if (walk_pause(bucket) && fatal_signal_pending(current))
+	for (; bucket != walk->end && !ret; bucket = walk_next(walk, bucket + 1)) {
+		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else
 			ret = list_bucket(walk, bucket, &batch, &text);

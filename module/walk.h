@@ -79,7 +79,7 @@ bool walk_has_successor(const struct walk *walk, const struct sock *sk,
 			const struct conn *conn);
 bool walk_rematch(const struct walk *walk, struct sock *sk,
 		  const struct conn *was, struct conn *now);
-bool walk_pause(unsigned int bucket);
+unsigned int walk_next(const struct walk *walk, unsigned int bucket);
 u64 walk_count(const struct walk *walk);
 int walk_list(const struct walk *walk, char **list, size_t *len);
 
