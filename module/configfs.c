@@ -179,15 +179,27 @@ RULE_SHOW(max, RULE_MAX)
 RULE_STORE(max, RULE_MAX)
 CONFIGFS_ATTR(rule_, max);
 
-/* Looks at the rule as it is now, unlocked while it does so. */
-static int snapshot(struct rule_item *ri, struct rule *rule)
+/* To look for what the rule means now, while it may be written to. */
+static int look_begin(struct rule_item *ri, struct rule *rule, struct walk *walk)
 {
 	int ret;
 
 	mutex_lock(&ri->lock);
 	ret = rule_copy(rule, &ri->rule);
 	mutex_unlock(&ri->lock);
+	if (ret)
+		return ret;
+
+	ret = walk_init(walk, rule);
+	if (ret)
+		rule_destroy(rule);
 	return ret;
+}
+
+static void look_end(struct rule *rule, struct walk *walk)
+{
+	walk_exit(walk);
+	rule_destroy(rule);
 }
 
 static ssize_t rule_count_show(struct config_item *item, char *page)
@@ -197,18 +209,13 @@ static ssize_t rule_count_show(struct config_item *item, char *page)
 	u64 count;
 	int ret;
 
-	ret = snapshot(to_rule_item(item), &rule);
+	ret = look_begin(to_rule_item(item), &rule, &walk);
 	if (ret)
 		return ret;
 
-	ret = walk_init(&walk, &rule);
-	if (!ret) {
-		count = walk_count(&walk);
-		walk_exit(&walk);
-		ret = scnprintf(page, PAGE_SIZE, "%llu\n", count);
-	}
-	rule_destroy(&rule);
-	return ret;
+	count = walk_count(&walk);
+	look_end(&rule, &walk);
+	return scnprintf(page, PAGE_SIZE, "%llu\n", count);
 }
 CONFIGFS_ATTR_RO(rule_, count);
 
@@ -251,16 +258,12 @@ static int make_text(struct rule_item *ri, struct listing *listing)
 	struct rule rule;
 	int ret;
 
-	ret = snapshot(ri, &rule);
+	ret = look_begin(ri, &rule, &walk);
 	if (ret)
 		return ret;
 
-	ret = walk_init(&walk, &rule);
-	if (!ret) {
-		ret = walk_list(&walk, &listing->text, &listing->len);
-		walk_exit(&walk);
-	}
-	rule_destroy(&rule);
+	ret = walk_list(&walk, &listing->text, &listing->len);
+	look_end(&rule, &walk);
 	return ret;
 }
 
