@@ -23,7 +23,7 @@
 
 #define OLD 200
 #define BYSTANDERS 100
-#define MANY 2000
+#define MANY 4000
 #define ROUNDS 3
 
 struct pair {
