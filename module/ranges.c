@@ -124,14 +124,14 @@ void ranges_sort(struct ranges *set)
 }
 
 /**
- * ranges_contain() - is a key in a set?
+ * ranges_find() - is a key in a set? For ranges_contain() only.
  * @set: the set, sorted
  * @key: the key
  *
  * Context: any.
  * Return: true if one of the ranges holds @key.
  */
-bool ranges_contain(const struct ranges *set, const struct range_key *key)
+bool ranges_find(const struct ranges *set, const struct range_key *key)
 {
 	size_t low = 0, high = set->nr;
 

@@ -65,8 +65,21 @@ int ranges_reserve(struct ranges *set, size_t more);
 int ranges_add(struct ranges *set, const struct key_range *r);
 void ranges_append(struct ranges *set, const struct ranges *other);
 void ranges_sort(struct ranges *set);
-bool ranges_contain(const struct ranges *set, const struct range_key *key);
+bool ranges_find(const struct ranges *set, const struct range_key *key);
 int ranges_copy(struct ranges *dst, const struct ranges *src);
 void ranges_free(struct ranges *set);
+
+/**
+ * ranges_contain() - is a key in a set?
+ * @set: the set, sorted; most are empty, which is seen without a call
+ * @key: the key
+ *
+ * Context: any.
+ * Return: true if one of the ranges holds @key.
+ */
+static inline bool ranges_contain(const struct ranges *set, const struct range_key *key)
+{
+	return set->nr && ranges_find(set, key);
+}
 
 #endif /* TCPDROP_RANGES_H */
