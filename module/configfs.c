@@ -45,7 +45,7 @@
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
  * @listings: listings made and not yet read, see rule_list_read()
  * @nr_listings: how many there are
- * @result: written by the commit alone, read without a lock
+ * @result: of the last commit or the one that runs; needs no lock
  */
 struct rule_item {
 	struct config_group group;
@@ -437,9 +437,9 @@ static struct configfs_bin_attribute *rule_bin_attrs[] = {
 	NULL,
 };
 
-static ssize_t counter_show(const unsigned long *counter, char *page)
+static ssize_t counter_show(const atomic_long_t *counter, char *page)
 {
-	return scnprintf(page, PAGE_SIZE, "%lu\n", READ_ONCE(*counter));
+	return scnprintf(page, PAGE_SIZE, "%ld\n", atomic_long_read(counter));
 }
 
 static ssize_t result_matched_show(struct config_item *item, char *page)
@@ -476,14 +476,14 @@ static ssize_t result_states_show(struct config_item *item, char *page)
 {
 	const struct drop_result *result = to_result(item);
 	unsigned int rank, state;
-	unsigned long dropped;
+	long dropped;
 	int len = 0;
 
 	for (rank = 0; rank < CONN_STATE_RANKS; rank++) {
 		state = conn_state_by_rank(rank);
-		dropped = READ_ONCE(result->states[state]);
+		dropped = atomic_long_read(&result->states[state]);
 		if (dropped)
-			len += scnprintf(page + len, PAGE_SIZE - len, "%s %lu\n",
+			len += scnprintf(page + len, PAGE_SIZE - len, "%s %ld\n",
 					 conn_state_name(state), dropped);
 	}
 	return len;

@@ -10,8 +10,15 @@
  * fast clients reconnect, and no connection that was there before is missed.
  * A bucket that is not settled in that many passes, or has a socket that its
  * owner holds, has its turn again when all the others are done.
+ *
+ * To abort a connection takes far longer than to find it, so several CPUs
+ * share a large table: each worker claims a part of the buckets after another.
+ * A bucket belongs to one worker, and all that is said above holds for it.
  */
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/errno.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -20,6 +27,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
@@ -35,6 +43,15 @@
 
 #define RETRY_MIN	64
 
+/* How many buckets a worker claims at a time. */
+#define PART_BUCKETS	1024
+
+/* How many sockets the committing task drops before it calls for help. */
+#define ENOUGH_FOR_ONE	256
+
+/* More workers would take the machine away from what it is there for. */
+#define MAX_WORKERS	8
+
 /* How long the owners of sockets may keep them in system calls, all told. */
 #define OWNER_TIMEOUT	(2 * HZ)
 
@@ -47,14 +64,33 @@ enum drop_verdict {
 };
 
 /**
- * struct drop - a commit under way
+ * struct commit - what the workers on a commit share
  * @walk: what to look through
- * @result: what it did so far
+ * @task: who commits
+ * @result: what was done so far
+ * @next: the first bucket that nobody has claimed, counted from the first of
+ *        @walk; runs on past the last
+ * @err: why all have to stop before the end, or 0
+ */
+struct commit {
+	struct walk walk;
+	struct task_struct *task;
+	struct drop_result *result;
+	atomic_long_t next;
+	int err;
+};
+
+/**
+ * struct drop - a worker on a commit
+ * @commit: the commit
+ * @work: runs it, unless it is the committing task's own
+ * @walk: the buckets that it has claimed; borrows from the commit's walk
  * @batch: the pinned sockets of the bucket at hand; the first @kept of them
  *         were tried and still stand, and are not collected again
  * @kept: how many
  * @busy: one of these belongs to a process that is using it right now
  * @unborn: the bucket held a match that could not be pinned yet
+ * @nr_dropped: sockets that it has dropped
  * @retry: buckets to come back to, so that one stuck owner does not hold up
  *         all the others
  * @nr_retry: how many there are
@@ -62,28 +98,49 @@ enum drop_verdict {
  * @last: nothing is put off any more
  */
 struct drop {
+	struct commit *commit;
+	struct work_struct work;
 	struct walk walk;
-	struct drop_result *result;
 	struct batch batch;
 	size_t kept;
 	bool busy;
 	bool unborn;
+	unsigned long nr_dropped;
 	unsigned int *retry;
 	size_t nr_retry;
 	size_t cap_retry;
 	bool last;
 };
 
+/* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
+static struct workqueue_struct *drop_wq;
+
 /*
  * Of requests and minisocks tcp_abort() does not tell whether they had been
- * gone already.  Under this lock only one commit at a time asks, so no two
- * of them count the same one.
+ * gone already.  Under the lock of one only one commit at a time asks, so no
+ * two of them count it.
  */
-static DEFINE_MUTEX(minisock_lock);
+#define MINISOCK_LOCK_BITS	6
 
-static void count_up(unsigned long *counter)
+static struct mutex minisock_locks[1 << MINISOCK_LOCK_BITS];
+
+static struct mutex *minisock_lock(const struct sock *sk)
 {
-	WRITE_ONCE(*counter, *counter + 1);
+	return &minisock_locks[hash_ptr(sk, MINISOCK_LOCK_BITS)];
+}
+
+/* The first error counts. */
+static void stop_all(struct commit *commit, int err)
+{
+	cmpxchg(&commit->err, 0, err);
+}
+
+/* A signal to the committing task stops its workers too: it waits for them. */
+static bool must_stop(const struct drop *drop)
+{
+	if (signal_pending(drop->commit->task))
+		stop_all(drop->commit, -EINTR);
+	return READ_ONCE(drop->commit->err);
 }
 
 static bool is_kept(const struct drop *drop, const struct sock *sk)
@@ -163,9 +220,10 @@ static bool was_request_taken(const struct drop *drop, const struct batch_entry 
 static enum drop_verdict abort_mini(const struct drop *drop,
 				    const struct batch_entry *entry)
 {
+	struct mutex *lock = minisock_lock(entry->sk);
 	enum drop_verdict verdict = DROP_GONE;
 
-	mutex_lock(&minisock_lock);
+	mutex_lock(lock);
 	if (walk_is_linked(entry->sk)) {
 		abort_any(entry->sk);
 		if (walk_is_linked(entry->sk))
@@ -173,7 +231,7 @@ static enum drop_verdict abort_mini(const struct drop *drop,
 		else if (!was_request_taken(drop, entry))
 			verdict = DROP_DONE;
 	}
-	mutex_unlock(&minisock_lock);
+	mutex_unlock(lock);
 	return verdict;
 }
 
@@ -194,34 +252,37 @@ static enum drop_verdict drop_one(const struct drop *drop, struct batch_entry *e
 	return abort_full(sk);
 }
 
-static void count_done(const struct drop *drop, const struct batch_entry *entry)
+static void count_done(struct drop *drop, const struct batch_entry *entry)
 {
-	count_up(&drop->result->matched);
-	count_up(&drop->result->dropped);
-	count_up(&drop->result->states[entry->conn.state]);
+	struct drop_result *result = drop->commit->result;
+
+	atomic_long_inc(&result->matched);
+	atomic_long_inc(&result->dropped);
+	atomic_long_inc(&result->states[entry->conn.state]);
+	drop->nr_dropped++;
 }
 
-/* A socket that came in after the check of max must not be one too many. */
+/*
+ * A socket that came in after the check of max must not be one too many.  Where
+ * there is a limit there is one worker.
+ */
 static bool limit_reached(const struct drop *drop)
 {
 	u64 max = drop->walk.rule->max;
 
-	return max && drop->result->dropped >= max;
+	return max && atomic_long_read(&drop->commit->result->dropped) >= max;
 }
 
 /* Sets @again if an object was not what it had been. */
-static int drop_batch(struct drop *drop, bool *again)
+static void drop_batch(struct drop *drop, bool *again)
 {
 	struct batch_entry *v = drop->batch.v;
-	int ret = 0;
 	size_t i;
 
 	for (i = drop->kept; i < drop->batch.nr && !limit_reached(drop); i++) {
 		cond_resched();
-		if (signal_pending(current)) {
-			ret = -EINTR;
+		if (must_stop(drop))
 			break;
-		}
 
 		switch (drop_one(drop, &v[i])) {
 		case DROP_DONE:
@@ -240,7 +301,6 @@ static int drop_batch(struct drop *drop, bool *again)
 		}
 	}
 	unpin_from(drop, drop->kept);
-	return ret;
 }
 
 static int retry_later(struct drop *drop, unsigned int bucket)
@@ -269,12 +329,12 @@ static void count_kept(const struct drop *drop)
 	size_t i;
 
 	for (i = 0; i < drop->kept; i++) {
-		count_up(&drop->result->matched);
-		count_up(&drop->result->failed);
+		atomic_long_inc(&drop->commit->result->matched);
+		atomic_long_inc(&drop->commit->result->failed);
 	}
 }
 
-static int drop_bucket(struct drop *drop, unsigned int bucket)
+static void drop_bucket(struct drop *drop, unsigned int bucket)
 {
 	bool again = true;
 	unsigned int pass;
@@ -282,88 +342,186 @@ static int drop_bucket(struct drop *drop, unsigned int bucket)
 
 	drop->busy = false;
 	drop->unborn = false;
-	for (pass = 0; again && pass < MAX_PASSES && !ret; pass++) {
+	for (pass = 0; again && pass < MAX_PASSES && !must_stop(drop); pass++) {
 		if (drop->unborn)
 			schedule_timeout_uninterruptible(1);
 		ret = collect(drop, bucket);
 		again = drop->unborn;
-		if (!ret)
-			ret = drop_batch(drop, &again);
+		if (ret)
+			break;
+		drop_batch(drop, &again);
 	}
 
 	if (!ret && !drop->last && (again || drop->busy))
 		ret = retry_later(drop, bucket);
 	else if (!ret)
 		count_kept(drop);
+	if (ret)
+		stop_all(drop->commit, ret);
 	unpin_from(drop, 0);
 	drop->kept = 0;
-	return ret;
 }
 
-/* One more turn for each bucket put off; some of them may be put off again. */
-static int drop_put_off(struct drop *drop)
+/* Claims buckets that nobody has claimed yet; false if there are none. */
+static bool claim_part(struct drop *drop)
 {
-	size_t i, nr = drop->nr_retry;
-	int ret = 0;
+	const struct walk *whole = &drop->commit->walk;
+	long next = atomic_long_fetch_add(PART_BUCKETS, &drop->commit->next);
 
-	drop->nr_retry = 0;
-	for (i = 0; i < nr && !ret && !limit_reached(drop); i++)
-		ret = drop_bucket(drop, drop->retry[i]);
-	return ret;
+	if (next >= whole->end - whole->first)
+		return false;
+
+	drop->walk.first = whole->first + next;
+	drop->walk.end = min(drop->walk.first + PART_BUCKETS, whole->end);
+	return true;
 }
 
-static int drop_all(struct drop *drop)
+static bool is_done(const struct drop *drop)
+{
+	return must_stop(drop) || limit_reached(drop);
+}
+
+static void drop_part(struct drop *drop)
 {
 	const struct walk *walk = &drop->walk;
 	unsigned int bucket = walk_next(walk, walk->first);
-	unsigned long end;
-	int ret = 0;
 
-	for (; bucket != walk->end; bucket = walk_next(walk, bucket + 1)) {
-		if (signal_pending(current))
-			return -EINTR;
-		ret = drop_bucket(drop, bucket);
-		if (ret || limit_reached(drop))
-			return ret;
+	for (; bucket != walk->end && !is_done(drop); bucket = walk_next(walk, bucket + 1))
+		drop_bucket(drop, bucket);
+}
+
+static void drop_work(struct work_struct *work)
+{
+	struct drop *drop = container_of(work, struct drop, work);
+
+	while (!is_done(drop) && claim_part(drop))
+		drop_part(drop);
+}
+
+/* One more turn for each bucket put off; some of them may be put off again. */
+static void drop_put_off(struct drop *drop)
+{
+	size_t i, nr = drop->nr_retry;
+
+	drop->nr_retry = 0;
+	for (i = 0; i < nr && !is_done(drop); i++)
+		drop_bucket(drop, drop->retry[i]);
+}
+
+static unsigned int nr_workers(const struct walk *walk)
+{
+	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
+
+	return walk->rule->max ? 1 : min3(parts, num_online_cpus(), MAX_WORKERS);
+}
+
+static struct drop *workers_new(struct commit *commit, unsigned int nr)
+{
+	struct drop *workers;
+	unsigned int i;
+
+	workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
+	if (!workers)
+		return NULL;
+
+	for (i = 0; i < nr; i++) {
+		workers[i].commit = commit;
+		workers[i].walk = commit->walk;
+		INIT_WORK(&workers[i].work, drop_work);
 	}
+	return workers;
+}
 
-	end = jiffies + OWNER_TIMEOUT;
-	while (drop->nr_retry && !ret) {
+static void workers_free(struct drop *workers, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		kvfree(workers[i].retry);
+		batch_free(&workers[i].batch);
+	}
+	kfree(workers);
+}
+
+static void call_workers(struct drop *workers, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		queue_work(drop_wq, &workers[i].work);
+}
+
+/* The first worker is the committing task. Whoever did not begin before it ended need not. */
+static void run_workers(struct drop *workers, unsigned int nr)
+{
+	struct drop *first = &workers[0];
+	bool alone = true;
+	unsigned int i;
+
+	while (!is_done(first) && claim_part(first)) {
+		drop_part(first);
+		if (alone && first->nr_dropped >= ENOUGH_FOR_ONE) {
+			call_workers(workers, nr);
+			alone = false;
+		}
+	}
+	for (i = 1; i < nr; i++)
+		cancel_work_sync(&workers[i].work);
+}
+
+/* Comes back to what one worker has put off, until its owners have had their time. */
+static void finish_worker(struct drop *worker, unsigned long end)
+{
+	while (worker->nr_retry && !must_stop(worker)) {
 		schedule_timeout_interruptible(1);
-		if (signal_pending(current))
-			return -EINTR;
-		drop->last = time_after(jiffies, end);
-		ret = drop_put_off(drop);
+		worker->last = time_after(jiffies, end);
+		drop_put_off(worker);
 	}
-	return ret;
+}
+
+static int drop_all(struct commit *commit)
+{
+	unsigned int i, nr = nr_workers(&commit->walk);
+	struct drop *workers = workers_new(commit, nr);
+	unsigned long end;
+
+	if (!workers)
+		return -ENOMEM;
+
+	run_workers(workers, nr);
+	end = jiffies + OWNER_TIMEOUT;
+	for (i = 0; i < nr; i++)
+		finish_worker(&workers[i], end);
+	workers_free(workers, nr);
+	return commit->err;
 }
 
 static void reset_result(struct drop_result *result)
 {
 	unsigned int i;
 
-	WRITE_ONCE(result->matched, 0);
-	WRITE_ONCE(result->dropped, 0);
-	WRITE_ONCE(result->failed, 0);
-	WRITE_ONCE(result->remaining, 0);
-	WRITE_ONCE(result->elapsed_us, 0);
+	atomic_long_set(&result->matched, 0);
+	atomic_long_set(&result->dropped, 0);
+	atomic_long_set(&result->failed, 0);
+	atomic_long_set(&result->remaining, 0);
+	atomic_long_set(&result->elapsed_us, 0);
 	for (i = 0; i < ARRAY_SIZE(result->states); i++)
-		WRITE_ONCE(result->states[i], 0);
+		atomic_long_set(&result->states[i], 0);
 }
 
-static int check_limit(const struct drop *drop)
+static int check_limit(const struct commit *commit)
 {
-	u64 max = drop->walk.rule->max;
+	u64 max = commit->walk.rule->max;
 	u64 count;
 
 	if (!max)
 		return 0;
 
-	count = walk_count(&drop->walk);
+	count = walk_count(&commit->walk);
 	if (count <= max)
 		return 0;
 
-	WRITE_ONCE(drop->result->matched, count);
+	atomic_long_set(&commit->result->matched, count);
 	return -E2BIG;
 }
 
@@ -380,23 +538,47 @@ static int check_limit(const struct drop *drop)
  */
 int drop_commit(const struct rule *rule, struct drop_result *result)
 {
-	struct drop drop = { .result = result };
+	struct commit commit = { .task = current, .result = result };
 	ktime_t start = ktime_get();
 	int ret;
 
-	ret = walk_init(&drop.walk, rule);
+	ret = walk_init(&commit.walk, rule);
 	if (ret)
 		return ret;
 
 	reset_result(result);
-	ret = check_limit(&drop);
+	ret = check_limit(&commit);
 	if (!ret)
-		ret = drop_all(&drop);
+		ret = drop_all(&commit);
 
-	WRITE_ONCE(result->remaining, walk_count(&drop.walk));
-	WRITE_ONCE(result->elapsed_us, ktime_us_delta(ktime_get(), start));
-	kvfree(drop.retry);
-	batch_free(&drop.batch);
-	walk_exit(&drop.walk);
+	atomic_long_set(&result->remaining, walk_count(&commit.walk));
+	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
+	walk_exit(&commit.walk);
 	return ret;
+}
+
+/**
+ * drop_init() - prepare for commits
+ *
+ * Context: process context, when the module is loaded.
+ * Return: 0 or -ENOMEM.
+ */
+int __init drop_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(minisock_locks); i++)
+		mutex_init(&minisock_locks[i]);
+	drop_wq = alloc_workqueue("tcpdrop", WQ_UNBOUND | WQ_SYSFS, 0);
+	return drop_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * drop_exit() - undo drop_init()
+ *
+ * Context: process context, when no commit can run any more.
+ */
+void drop_exit(void)
+{
+	destroy_workqueue(drop_wq);
 }

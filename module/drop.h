@@ -5,6 +5,7 @@
 #ifndef TCPDROP_DROP_H
 #define TCPDROP_DROP_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
 
 #include "conn.h"
@@ -21,18 +22,20 @@ struct rule;
  * @elapsed_us: how long it took, in microseconds
  * @states: @dropped by TCP_* state
  *
- * Written by the committing task alone, with WRITE_ONCE(); readers see it
- * advance with READ_ONCE() and need no lock.
+ * All who work on the commit count here; readers see it advance and need no
+ * lock.
  */
 struct drop_result {
-	unsigned long matched;
-	unsigned long dropped;
-	unsigned long failed;
-	unsigned long remaining;
-	unsigned long elapsed_us;
-	unsigned long states[CONN_STATE_MAX];
+	atomic_long_t matched;
+	atomic_long_t dropped;
+	atomic_long_t failed;
+	atomic_long_t remaining;
+	atomic_long_t elapsed_us;
+	atomic_long_t states[CONN_STATE_MAX];
 };
 
 int drop_commit(const struct rule *rule, struct drop_result *result);
+int drop_init(void);
+void drop_exit(void);
 
 #endif /* TCPDROP_DROP_H */

@@ -2,15 +2,26 @@
 #include <linux/module.h>
 
 #include "configfs.h"
+#include "drop.h"
 
 static int __init tcpdrop_init(void)
 {
-	return tcpdrop_configfs_init();
+	int ret;
+
+	ret = drop_init();
+	if (ret)
+		return ret;
+
+	ret = tcpdrop_configfs_init();
+	if (ret)
+		drop_exit();
+	return ret;
 }
 
 static void __exit tcpdrop_exit(void)
 {
 	tcpdrop_configfs_exit();
+	drop_exit();
 }
 
 module_init(tcpdrop_init);
