@@ -241,17 +241,6 @@ TEST_F_TIMEOUT(churn, connections_that_close_meanwhile_are_gone_or_dropped, 300)
 	}
 }
 
-static int count_lines(const char *text, const char *line)
-{
-	int count = 0;
-
-	while ((text = strstr(text, line))) {
-		count++;
-		text += strlen(line);
-	}
-	return count;
-}
-
 TEST_F_TIMEOUT(churn, a_listing_has_every_old_connection_once, 300)
 {
 	char line[128], *text;
@@ -263,7 +252,7 @@ TEST_F_TIMEOUT(churn, a_listing_has_every_old_connection_once, 300)
 		ASSERT_NE(NULL, text);
 		for (i = 0; i < OLD; i++) {
 			ends_print(&self->old[i].ends, TCP_ESTABLISHED, line, sizeof(line));
-			ASSERT_EQ(1, count_lines(text, line)) TH_LOG("%s", line);
+			ASSERT_EQ(1, text_count(text, line)) TH_LOG("%s", line);
 		}
 		free(text);
 	}
@@ -351,29 +340,18 @@ TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
 	EXPECT_EQ(MANY, rule_result(&self->rule[0], "dropped"));
 }
 
-static void on_signal(int signal)
-{
-}
-
 TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	long dropped;
-	int status;
 	pid_t pid;
 
-	pid = fork();
-	if (!pid) {
-		sigaction(SIGTERM, &action, NULL);
-		_exit(-rule_commit(&self->rule[0]));
-	}
+	pid = rule_commit_elsewhere(&self->rule[0]);
+	ASSERT_LE(0, pid);
 	while (!is_committing(&self->rule[0]) &&
 	       rule_result(&self->rule[0], "matched") < MANY)
 		;
 	ASSERT_EQ(0, kill(pid, SIGTERM));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(EINTR, WEXITSTATUS(status));
+	EXPECT_EQ(-EINTR, rule_commit_end(pid));
 	dropped = rule_result(&self->rule[0], "dropped");
 	EXPECT_LT(0, dropped);
 	EXPECT_GT(MANY, dropped);

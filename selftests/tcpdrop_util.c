@@ -8,12 +8,14 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,6 +112,18 @@ char *file_read_all(const char *path)
 	if (text)
 		text[len] = '\0';
 	return text;
+}
+
+/* How many times @part is in @text. */
+int text_count(const char *text, const char *part)
+{
+	int count = 0;
+
+	while ((text = strstr(text, part))) {
+		count++;
+		text += strlen(part);
+	}
+	return count;
 }
 
 /* An address can be bound some time after it has been given to a device. */
@@ -238,6 +252,36 @@ char *rule_list(const struct rule *rule)
 int rule_commit(const struct rule *rule)
 {
 	return rule_set(rule, "commit", "1");
+}
+
+static void on_signal(int signal)
+{
+}
+
+/* Commit in a process of its own, which SIGTERM interrupts but does not end. */
+pid_t rule_commit_elsewhere(const struct rule *rule)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction before;
+	pid_t pid;
+
+	/* The child must not be without the handler for a moment. */
+	sigaction(SIGTERM, &action, &before);
+	pid = fork();
+	if (!pid)
+		_exit(-rule_commit(rule));
+	sigaction(SIGTERM, &before, NULL);
+	return pid < 0 ? -errno : pid;
+}
+
+/* Wait for the end of that process. Returns what the commit did. */
+int rule_commit_end(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -EPROTO;
+	return -WEXITSTATUS(status);
 }
 
 /* One whole number of the rule; negative: an errno, or -EPROTO for no number. */

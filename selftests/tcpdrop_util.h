@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -39,6 +40,7 @@ void pause_ms(int ms);
 int file_write(const char *path, const char *text);
 int file_read(const char *path, char *text, size_t size);
 char *file_read_all(const char *path);
+int text_count(const char *text, const char *part);
 
 /* tcpdrop_util.c: a network namespace of one's own */
 int netns_new(void);
@@ -67,6 +69,8 @@ int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
 int rule_get(const struct rule *rule, const char *attr, char *value, size_t size);
 char *rule_list(const struct rule *rule);
 int rule_commit(const struct rule *rule);
+pid_t rule_commit_elsewhere(const struct rule *rule);
+int rule_commit_end(pid_t pid);
 long rule_count(const struct rule *rule);
 long rule_result(const struct rule *rule, const char *attr);
 int rule_result_read(const struct rule *rule, struct rule_result *result);
