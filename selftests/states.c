@@ -159,11 +159,7 @@ static void expect_others_talk(struct __test_metadata *_metadata,
 /* Orphans outlive the process and its namespace, and count in sockstat. */
 static void drop_all(struct __test_metadata *_metadata, const struct rule *rule)
 {
-	static const char *const ends[] = { "saddr", "sport", "daddr", "dport" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(ends); i++)
-		EXPECT_EQ(0, rule_set(rule, ends[i], "any"));
+	EXPECT_EQ(0, rule_clear_ends(rule));
 	EXPECT_EQ(0, rule_set(rule, "state", "all"));
 	EXPECT_EQ(0, rule_commit(rule));
 	EXPECT_EQ(0, rule_remove(rule));

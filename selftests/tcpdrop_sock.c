@@ -186,6 +186,18 @@ int rule_set_ends(const struct rule *rule, const struct ends *ends)
 	return ret;
 }
 
+/* And let the rule mean any ends again. */
+int rule_clear_ends(const struct rule *rule)
+{
+	static const char * const ends[] = { "saddr", "sport", "daddr", "dport" };
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ends) && !ret; i++)
+		ret = rule_set(rule, ends[i], "any");
+	return ret;
+}
+
 /* A TCP socket, or -errno. */
 int sock_new(enum family family)
 {

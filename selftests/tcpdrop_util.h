@@ -111,6 +111,7 @@ int ends_cmp(const struct ends *a, const struct ends *b);
 void ends_print(const struct ends *ends, int state, char *line, size_t size);
 const char *state_name(int state);
 int rule_set_ends(const struct rule *rule, const struct ends *ends);
+int rule_clear_ends(const struct rule *rule);
 
 /* tcpdrop_sock.c: sockets */
 int sock_new(enum family family);
