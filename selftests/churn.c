@@ -26,12 +26,6 @@
 #define MANY 4000
 #define ROUNDS 3
 
-struct pair {
-	int client;
-	int server;
-	struct ends ends;
-};
-
 /* A server of the clients that come and go, all in its own threads. */
 struct churn {
 	int listener;
@@ -44,20 +38,10 @@ struct churn {
 static int pairs_make(struct pair *pair, int count, const char *addr)
 {
 	int listener = sock_listen(IPV4, "127.0.0.1", 0);
-	struct end to;
-	int ret, i;
+	int i, ret = 0;
 
-	ret = end_of(listener, &to);
-	for (i = 0; i < count && !ret; i++) {
-		pair[i].client = sock_new(IPV4);
-		ret = sock_bind(pair[i].client, IPV4, addr, 0);
-		if (!ret)
-			ret = sock_connect(pair[i].client, IPV4, &to);
-		if (ret)
-			break;
-		pair[i].server = accept(listener, NULL, NULL);
-		ret = ends_of(pair[i].client, &pair[i].ends);
-	}
+	for (i = 0; i < count && !ret; i++)
+		ret = sock_pair(listener, IPV4, addr, 0, &pair[i]);
 	close(listener);
 	return ret;
 }

@@ -25,30 +25,9 @@
 struct place {
 	int ns;
 	int listener;
-	int client;
-	int server;
-	struct ends live;
+	struct pair live;
 	struct ends waiting;
 };
-
-static int connect_from(struct place *place, int port, int *client, int *server)
-{
-	struct end to;
-	int ret;
-
-	*client = sock_new(IPV4);
-	if (*client < 0)
-		return *client;
-	ret = sock_bind(*client, IPV4, ADDR, port);
-	if (!ret)
-		ret = end_of(place->listener, &to);
-	if (!ret)
-		ret = sock_connect(*client, IPV4, &to);
-	if (ret)
-		return ret;
-	*server = accept(place->listener, NULL, NULL);
-	return *server < 0 ? -errno : 0;
-}
 
 /* Whether the tables have a minisock of the connection whose two ends closed. */
 static bool is_waiting(const struct ends *ends)
@@ -68,24 +47,22 @@ static bool is_waiting(const struct ends *ends)
 /* Go to a new namespace and fill it. */
 static int place_make(struct place *place)
 {
-	int client, server, ret;
+	struct pair closed;
+	int ret;
 
 	ret = netns_new();
 	if (ret)
 		return ret;
 	place->ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	place->listener = sock_listen(IPV4, ADDR, SERVER_PORT);
-	ret = connect_from(place, LIVE_PORT, &place->client, &place->server);
+	ret = sock_pair(place->listener, IPV4, ADDR, LIVE_PORT, &place->live);
 	if (!ret)
-		ret = ends_of(place->client, &place->live);
-	if (!ret)
-		ret = connect_from(place, WAITING_PORT, &client, &server);
-	if (!ret)
-		ret = ends_of(client, &place->waiting);
+		ret = sock_pair(place->listener, IPV4, ADDR, WAITING_PORT, &closed);
 	if (ret)
 		return ret;
-	close(client);
-	close(server);
+	place->waiting = closed.ends;
+	close(closed.client);
+	close(closed.server);
 	return WAIT_UNTIL(is_waiting(&place->waiting)) ? 0 : -ETIMEDOUT;
 }
 
@@ -101,7 +78,7 @@ FIXTURE_SETUP(netns)
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, place_make(&self->there));
 	ASSERT_EQ(0, place_make(&self->here));
-	ASSERT_EQ(0, ends_cmp(&self->here.live, &self->there.live));
+	ASSERT_EQ(0, ends_cmp(&self->here.live.ends, &self->there.live.ends));
 	ASSERT_EQ(0, ends_cmp(&self->here.waiting, &self->there.waiting));
 	ASSERT_EQ(0, rule_new(&self->rule, "netns"));
 }
@@ -120,7 +97,7 @@ static void expect_untouched(struct __test_metadata *_metadata, const struct pla
 {
 	go_to(_metadata, place);
 	EXPECT_EQ(TCP_LISTEN, sock_state(place->listener));
-	EXPECT_TRUE(sock_talks(place->client, place->server));
+	EXPECT_TRUE(sock_talks(place->live.client, place->live.server));
 	EXPECT_TRUE(is_waiting(&place->waiting));
 }
 
@@ -129,8 +106,8 @@ static void expect_all_dropped(struct __test_metadata *_metadata,
 {
 	go_to(_metadata, place);
 	EXPECT_EQ(TCP_CLOSE, sock_state(place->listener));
-	EXPECT_EQ(TCP_CLOSE, sock_state(place->client));
-	EXPECT_EQ(TCP_CLOSE, sock_state(place->server));
+	EXPECT_EQ(TCP_CLOSE, sock_state(place->live.client));
+	EXPECT_EQ(TCP_CLOSE, sock_state(place->live.server));
 	EXPECT_FALSE(is_waiting(&place->waiting));
 }
 
@@ -147,10 +124,10 @@ TEST_F(netns, a_rule_for_everything_spares_the_other_namespace)
 
 TEST_F(netns, exact_ends_spare_the_other_namespace)
 {
-	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->here.live));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->here.live.ends));
 	ASSERT_EQ(0, rule_commit(&self->rule));
 	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
-	EXPECT_EQ(ECONNABORTED, sock_error(self->here.client));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->here.live.client));
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->here.waiting));
 	ASSERT_EQ(0, rule_commit(&self->rule));
 	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
@@ -213,7 +190,7 @@ TEST_F(netns, a_namespace_with_a_table_of_its_own_is_none_the_less_one)
 	ret = file_write(buckets, "16");
 	ASSERT_TRUE(!ret || ret == -ENOENT);
 	ASSERT_EQ(0, place_make(&own));
-	ASSERT_EQ(0, rule_set_ends(&self->rule, &own.live));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &own.live.ends));
 	EXPECT_EQ(1, rule_count(&self->rule));
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &own.waiting));
 	ASSERT_EQ(0, rule_commit(&self->rule));

@@ -22,12 +22,7 @@
 #define SERVER_PORT 7000
 #define LINE_LEN 128
 
-/* Client and server end of each connection, and how the client sees them. */
-static struct pair {
-	int client;
-	int server;
-	struct ends ends;
-} pairs[PAIRS];
+static struct pair pairs[PAIRS];
 
 /* Every fifth connection is IPv6. */
 static enum family pair_family(int i)
@@ -35,25 +30,14 @@ static enum family pair_family(int i)
 	return i % 5 ? IPV4 : IPV6;
 }
 
-static int pair_make(struct pair *pair, int i, const int listener[FAMILIES],
-		     const struct end to[FAMILIES])
+static int pair_make(struct pair *pair, int i, const int listener[FAMILIES])
 {
 	enum family family = pair_family(i);
 	char addr[INET6_ADDRSTRLEN] = "::1";
-	int ret;
 
 	if (family == IPV4)
 		snprintf(addr, sizeof(addr), "127.2.%d.1", i % 100);
-	pair->client = sock_new(family);
-	if (pair->client < 0)
-		return pair->client;
-	ret = sock_bind(pair->client, family, addr, 0);
-	if (!ret)
-		ret = sock_connect(pair->client, family, &to[family]);
-	if (ret)
-		return ret;
-	pair->server = accept(listener[family], NULL, NULL);
-	return pair->server < 0 ? -errno : ends_of(pair->client, &pair->ends);
+	return sock_pair(listener[family], family, addr, 0, pair);
 }
 
 FIXTURE(scale)
@@ -65,7 +49,6 @@ FIXTURE_SETUP(scale)
 {
 	struct rlimit files = { 20000, 20000 };
 	int listener[FAMILIES];
-	struct end to[FAMILIES];
 	int i;
 
 	REQUIRE_TCPDROP();
@@ -73,10 +56,8 @@ FIXTURE_SETUP(scale)
 	ASSERT_EQ(0, netns_new());
 	listener[IPV4] = sock_listen(IPV4, "127.0.0.1", SERVER_PORT);
 	listener[IPV6] = sock_listen(IPV6, "::1", SERVER_PORT);
-	ASSERT_EQ(0, end_of(listener[IPV4], &to[IPV4]));
-	ASSERT_EQ(0, end_of(listener[IPV6], &to[IPV6]));
 	for (i = 0; i < PAIRS; i++) {
-		ASSERT_EQ(0, pair_make(&pairs[i], i, listener, to));
+		ASSERT_EQ(0, pair_make(&pairs[i], i, listener));
 	}
 	ASSERT_EQ(0, rule_new(&self->rule, "scale"));
 }

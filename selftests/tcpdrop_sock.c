@@ -244,6 +244,32 @@ int sock_connect(int fd, enum family family, const struct end *to)
 	return connect(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
 }
 
+/*
+ * Connect a new socket from @addr and @port to @listener, and accept it. Port 0
+ * takes a free one, any other may be in use by sockets that differ otherwise.
+ */
+int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
+	      struct pair *pair)
+{
+	struct end to;
+	int ret, reuse = port != 0;
+
+	pair->client = sock_new(family);
+	if (pair->client < 0)
+		return pair->client;
+	if (setsockopt(pair->client, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)))
+		return -errno;
+	ret = sock_bind(pair->client, family, addr, port);
+	if (!ret)
+		ret = end_of(listener, &to);
+	if (!ret)
+		ret = sock_connect(pair->client, family, &to);
+	if (ret)
+		return ret;
+	pair->server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	return pair->server < 0 ? -errno : ends_of(pair->client, &pair->ends);
+}
+
 static int sock_filter(int fd, struct sock_filter *code, unsigned short len)
 {
 	struct sock_fprog prog = { .len = len, .filter = code };

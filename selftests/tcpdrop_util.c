@@ -200,6 +200,19 @@ unsigned long netns_inode(void)
 	return stat("/proc/thread-self/ns/net", &st) ? 0 : st.st_ino;
 }
 
+/*
+ * Give the namespace of @pid a device that goes when this one ends: of a pair
+ * of devices, it takes the other end along.
+ */
+int netns_tie(const char *device, pid_t pid)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "ip link add inside type veth peer name %s netns %d", device, pid);
+	return system(command) ? -EIO : 0;
+}
+
 /* Whether there is a module to test. */
 bool tcpdrop_loaded(void)
 {

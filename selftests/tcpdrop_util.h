@@ -46,6 +46,7 @@ int text_count(const char *text, const char *part);
 int netns_new(void);
 int netns_add_addr6(const char *text);
 unsigned long netns_inode(void);
+int netns_tie(const char *device, pid_t pid);
 
 /* tcpdrop_util.c: rules */
 struct rule {
@@ -114,10 +115,20 @@ int rule_set_ends(const struct rule *rule, const struct ends *ends);
 int rule_clear_ends(const struct rule *rule);
 
 /* tcpdrop_sock.c: sockets */
+
+/* Both sockets of a connection, and how the client sees it. */
+struct pair {
+	int client;
+	int server;
+	struct ends ends;
+};
+
 int sock_new(enum family family);
 int sock_bind(int fd, enum family family, const char *addr, uint16_t port);
 int sock_listen(enum family family, const char *addr, uint16_t port);
 int sock_connect(int fd, enum family family, const struct end *to);
+int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
+	      struct pair *pair);
 int sock_mute(int fd);
 int sock_only_syn(int fd);
 int sock_stuff(int fd);
