@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many connections with the same two ends, each bound to a device of its own:
+ * they share one bucket of the table, which holds far more than a commit or a
+ * listing makes room for at first.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_util.h"
+
+#define SERVER_PORT 7000
+#define CROWD_PORT 7001
+#define CROWD 150
+#define MINISOCKS (CROWD / 3)
+
+/* Over the other buckets of the table. */
+#define SPREAD 100
+
+/* Binding by index does not ask whether there is such a device. */
+#define FIRST_DEVICE 1000
+
+FIXTURE(crowd)
+{
+	struct rule rule;
+	int listener;
+	struct pair crowd[CROWD];	/* every third a minisock in FIN_WAIT_2 */
+	struct pair spread[SPREAD];
+};
+
+FIXTURE_VARIANT(crowd)
+{
+	enum family family;
+	const char *addr;
+};
+
+FIXTURE_VARIANT_ADD(crowd, ipv4) { .family = IPV4, .addr = "127.0.0.1" };
+FIXTURE_VARIANT_ADD(crowd, ipv6) { .family = IPV6, .addr = "::1" };
+
+static bool is_minisock(int i)
+{
+	return i % 3 == 0;
+}
+
+/* Bind both ends to a device; 0: to none, so that they talk over any. */
+static int pair_bind(const struct pair *pair, int device)
+{
+	if (setsockopt(pair->client, SOL_SOCKET, SO_BINDTOIFINDEX, &device, sizeof(device)) ||
+	    setsockopt(pair->server, SOL_SOCKET, SO_BINDTOIFINDEX, &device, sizeof(device)))
+		return -errno;
+	return 0;
+}
+
+/* From here on the next connection can have the same ends. */
+static int crowd_add(struct pair *pair, int i, int listener, enum family family,
+		     const char *addr)
+{
+	int ret;
+
+	ret = sock_pair(listener, family, addr, CROWD_PORT, pair);
+	if (ret)
+		return ret;
+	if (is_minisock(i)) {
+		shutdown(pair->client, SHUT_WR);
+		if (!WAIT_UNTIL(sock_state(pair->client) == TCP_FIN_WAIT2))
+			return -ETIMEDOUT;
+	}
+	ret = pair_bind(pair, FIRST_DEVICE + i);
+	if (is_minisock(i)) {
+		close(pair->client);
+		pair->client = -1;
+	}
+	return ret;
+}
+
+static int crowd_make(struct pair *crowd, int listener, enum family family, const char *addr)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < CROWD && !ret; i++)
+		ret = crowd_add(&crowd[i], i, listener, family, addr);
+	return ret;
+}
+
+static int spread_make(struct pair *spread, int listener, enum family family, const char *addr)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < SPREAD && !ret; i++)
+		ret = sock_pair(listener, family, addr, 0, &spread[i]);
+	return ret;
+}
+
+FIXTURE_SETUP(crowd)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	self->listener = sock_listen(variant->family, variant->addr, SERVER_PORT);
+	ASSERT_LE(0, self->listener);
+	ASSERT_EQ(0, crowd_make(self->crowd, self->listener, variant->family, variant->addr));
+	ASSERT_EQ(0, spread_make(self->spread, self->listener, variant->family,
+				 variant->addr));
+	ASSERT_EQ(0, rule_new(&self->rule, "crowd"));
+}
+
+/* The ends that are left could not tell each other that they are closed. */
+FIXTURE_TEARDOWN(crowd)
+{
+	EXPECT_EQ(0, rule_clear_ends(&self->rule));
+	EXPECT_EQ(0, rule_set(&self->rule, "max", "0"));
+	EXPECT_EQ(0, rule_set(&self->rule, "state", "all"));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+/* All of a state were dropped, and of no other state any. */
+static void expect_dropped(struct __test_metadata *_metadata, const struct rule *rule,
+			   long established, long minisocks)
+{
+	struct rule_result result;
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_EQ(established + minisocks, result.matched);
+	EXPECT_EQ(established + minisocks, result.dropped);
+	EXPECT_EQ(0, result.failed);
+	EXPECT_EQ(0, result.remaining);
+	EXPECT_EQ(established, result_state(&result, "ESTABLISHED"));
+	EXPECT_EQ(minisocks, result_state(&result, "FIN_WAIT_2"));
+}
+
+/* How many of the crowd's open clients were dropped. */
+static int crowd_dropped(const struct pair *crowd)
+{
+	int i, dropped = 0;
+
+	for (i = 0; i < CROWD; i++)
+		dropped += crowd[i].client >= 0 &&
+			   sock_error(crowd[i].client) == ECONNABORTED;
+	return dropped;
+}
+
+/* How many of the crowd's open clients still talk to their servers. */
+static int crowd_talking(const struct pair *crowd)
+{
+	int i, talking = 0;
+
+	for (i = 0; i < CROWD; i++) {
+		if (is_minisock(i) || pair_bind(&crowd[i], 0))
+			continue;
+		talking += sock_talks(crowd[i].client, crowd[i].server);
+		pair_bind(&crowd[i], FIRST_DEVICE + i);
+	}
+	return talking;
+}
+
+/* Nothing reached the other ends, which share a bucket too. */
+static int servers_untouched(const struct pair *crowd)
+{
+	int i, untouched = 0;
+
+	for (i = 0; i < CROWD; i++)
+		untouched += sock_state(crowd[i].server) ==
+			     (is_minisock(i) ? TCP_CLOSE_WAIT : TCP_ESTABLISHED);
+	return untouched;
+}
+
+static int spread_talking(const struct pair *spread)
+{
+	int i, talking = 0;
+
+	for (i = 0; i < SPREAD; i++)
+		talking += sock_talks(spread[i].client, spread[i].server);
+	return talking;
+}
+
+/* The rule lists so many of the crowd in this state. */
+static int crowd_listed(const struct rule *rule, const struct pair *crowd, int state)
+{
+	char line[128], *list;
+	int count;
+
+	list = rule_list(rule);
+	if (!list)
+		return -errno;
+	ends_print(&crowd->ends, state, line, sizeof(line));
+	count = text_count(list, line);
+	free(list);
+	return count;
+}
+
+TEST_F(crowd, exact_ends_mean_all_on_whatever_device)
+{
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	EXPECT_EQ(CROWD, rule_count(&self->rule));
+	EXPECT_EQ(MINISOCKS, crowd_listed(&self->rule, self->crowd, TCP_FIN_WAIT2));
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_listed(&self->rule, self->crowd, TCP_ESTABLISHED));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	expect_dropped(_metadata, &self->rule, CROWD - MINISOCKS, MINISOCKS);
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_dropped(self->crowd));
+	EXPECT_EQ(CROWD, servers_untouched(self->crowd));
+	EXPECT_EQ(SPREAD, spread_talking(self->spread));
+}
+
+TEST_F(crowd, a_state_picks_from_the_bucket)
+{
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "FIN_WAIT_2"));
+	EXPECT_EQ(MINISOCKS, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped(_metadata, &self->rule, 0, MINISOCKS);
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_talking(self->crowd));
+
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "ESTABLISHED"));
+	EXPECT_EQ(CROWD - MINISOCKS, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped(_metadata, &self->rule, CROWD - MINISOCKS, 0);
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_dropped(self->crowd));
+	EXPECT_EQ(CROWD, servers_untouched(self->crowd));
+	EXPECT_EQ(SPREAD, spread_talking(self->spread));
+}
+
+TEST_F(crowd, a_commit_through_the_table_drops_all_of_one_bucket_and_of_the_others)
+{
+	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%d", SERVER_PORT));
+	EXPECT_EQ(CROWD + SPREAD, rule_count(&self->rule));
+	EXPECT_EQ(MINISOCKS, crowd_listed(&self->rule, self->crowd, TCP_FIN_WAIT2));
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_listed(&self->rule, self->crowd, TCP_ESTABLISHED));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	expect_dropped(_metadata, &self->rule, CROWD + SPREAD - MINISOCKS, MINISOCKS);
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_dropped(self->crowd));
+	EXPECT_EQ(CROWD, servers_untouched(self->crowd));
+}
+
+TEST_F(crowd, one_more_than_max_is_one_too_many)
+{
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_setf(&self->rule, "max", "%d", CROWD - 1));
+	EXPECT_EQ(-E2BIG, rule_commit(&self->rule));
+	EXPECT_EQ(CROWD, rule_result(&self->rule, "matched"));
+	EXPECT_EQ(0, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_talking(self->crowd));
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "max", "%d", CROWD));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped(_metadata, &self->rule, CROWD - MINISOCKS, MINISOCKS);
+}
+
+/* In a namespace of its own, whose last process this is. */
+static int drop_and_leave(const struct rule *rule, enum family family, const char *addr,
+			  pid_t parent)
+{
+	struct pair crowd[CROWD], spread[SPREAD];
+	int listener, ret;
+
+	ret = netns_new();
+	if (!ret)
+		ret = netns_tie("outside", parent);
+	if (ret)
+		return ret;
+	listener = sock_listen(family, addr, SERVER_PORT);
+	ret = crowd_make(crowd, listener, family, addr);
+	if (!ret)
+		ret = spread_make(spread, listener, family, addr);
+	if (!ret)
+		ret = rule_commit(rule);
+	return ret;
+}
+
+/*
+ * Each socket that a commit does not let go of holds its namespace. So does an
+ * end that nobody holds and whose peer cannot hear it: both ends are dropped,
+ * unless the one was reset when the other went.
+ */
+TEST_F(crowd, nothing_holds_what_was_dropped)
+{
+	pid_t pid, parent = getpid();
+	int status;
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "port", "%d", SERVER_PORT));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-drop_and_leave(&self->rule, variant->family, variant->addr, parent));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	EXPECT_LE(2 * CROWD + SPREAD, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+
+	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
+}
+
+TEST_HARNESS_MAIN
