@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What differs between the kernels that tcpdrop builds for; the only place
- * with tests of their version.
+ * with tests of their version, or of what Kbuild has found in their headers.
  */
 #ifndef TCPDROP_COMPAT_H
 #define TCPDROP_COMPAT_H
 
 #include <linux/version.h>
+#include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
+#include <net/sock.h>
+#include <net/tcp.h>
 
 /*
  * TCPDROP_NO_LHASH2_NULLS: lhash2 does not chain listeners by their nulls
@@ -34,6 +37,38 @@ listen_bucket(struct inet_hashinfo *hashinfo, unsigned int bucket)
 	return &hashinfo->listening_hash[bucket];
 #else
 	return &hashinfo->lhash2[bucket];
+#endif
+}
+
+/*
+ * TCPDROP_NO_ORPHAN_CALLS: a module cannot destroy a socket that has no owner.
+ * Since 7.2 these functions are not exported, and since 6.12 (6.1.132 in that
+ * series) tcp_abort() does it; delete, with destroy_orphan(), with support for
+ * 5.10 and 6.1 before 6.1.132.
+ */
+#if !defined(KERNEL_EXPORTS_tcp_done) || !defined(KERNEL_EXPORTS_tcp_disconnect) || \
+	!defined(KERNEL_EXPORTS_inet_csk_destroy_sock)
+#define TCPDROP_NO_ORPHAN_CALLS
+#endif
+
+/*
+ * The caller holds both locks of the socket, which has no owner and is not
+ * closed; what tcp_close() and a timer do.  Returns whether it is gone.
+ */
+static inline bool destroy_orphan(struct sock *sk)
+{
+#ifdef TCPDROP_NO_ORPHAN_CALLS
+	return false;
+#else
+	/* The peer has closed already; tcp_disconnect() might send it a RST. */
+	if ((1 << sk->sk_state) & (TCPF_CLOSING | TCPF_LAST_ACK)) {
+		tcp_done(sk);
+		return true;
+	}
+	if (tcp_disconnect(sk, 0))
+		return false;
+	inet_csk_destroy_sock(sk);
+	return true;
 #endif
 }
 

@@ -18,12 +18,10 @@
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/errno.h>
-#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -31,6 +29,7 @@
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
+#include "abort.h"
 #include "drop.h"
 #include "rule.h"
 #include "walk.h"
@@ -54,14 +53,6 @@
 
 /* How long the owners of sockets may keep them in system calls, all told. */
 #define OWNER_TIMEOUT	(2 * HZ)
-
-/* What became of a socket that had matched. */
-enum drop_verdict {
-	DROP_DONE,	/* dropped */
-	DROP_GONE,	/* not there any more, or not as it matched */
-	DROP_BUSY,	/* its owner is in a system call */
-	DROP_FAILED,	/* still there */
-};
 
 /**
  * struct commit - what the workers on a commit share
@@ -114,20 +105,6 @@ struct drop {
 
 /* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
 static struct workqueue_struct *drop_wq;
-
-/*
- * Of requests and minisocks tcp_abort() does not tell whether they had been
- * gone already.  Under the lock of one only one commit at a time asks, so no
- * two of them count it.
- */
-#define MINISOCK_LOCK_BITS	6
-
-static struct mutex minisock_locks[1 << MINISOCK_LOCK_BITS];
-
-static struct mutex *minisock_lock(const struct sock *sk)
-{
-	return &minisock_locks[hash_ptr(sk, MINISOCK_LOCK_BITS)];
-}
 
 /* The first error counts. */
 static void stop_all(struct commit *commit, int err)
@@ -197,61 +174,6 @@ static int collect(struct drop *drop, unsigned int bucket)
 	return 0;
 }
 
-/* The protocol's own function: MPTCP subflows have one of theirs. */
-static int abort_any(struct sock *sk)
-{
-	return READ_ONCE(sk->sk_prot)->diag_destroy(sk, ECONNABORTED);
-}
-
-static enum drop_verdict abort_full(struct sock *sk)
-{
-	if (abort_any(sk) == -ENOENT)
-		return DROP_GONE;
-	return walk_is_linked(sk) ? DROP_FAILED : DROP_DONE;
-}
-
-/* A request that is gone may have become a connection instead. */
-static bool was_request_taken(const struct drop *drop, const struct batch_entry *entry)
-{
-	return inet_sk_state_load(entry->sk) == TCP_NEW_SYN_RECV &&
-	       walk_has_successor(&drop->walk, entry->sk, &entry->conn);
-}
-
-static enum drop_verdict abort_mini(const struct drop *drop,
-				    const struct batch_entry *entry)
-{
-	struct mutex *lock = minisock_lock(entry->sk);
-	enum drop_verdict verdict = DROP_GONE;
-
-	mutex_lock(lock);
-	if (walk_is_linked(entry->sk)) {
-		abort_any(entry->sk);
-		if (walk_is_linked(entry->sk))
-			verdict = DROP_FAILED;
-		else if (!was_request_taken(drop, entry))
-			verdict = DROP_DONE;
-	}
-	mutex_unlock(lock);
-	return verdict;
-}
-
-static enum drop_verdict drop_one(const struct drop *drop, struct batch_entry *entry)
-{
-	struct sock *sk = entry->sk;
-	struct conn now;
-
-	if (!walk_rematch(&drop->walk, sk, &entry->conn, &now))
-		return DROP_GONE;
-
-	entry->conn.state = now.state;
-	if (!sk_fullsock(sk))
-		return abort_mini(drop, entry);
-	/* To lock it would mean to sleep, deaf to signals, till it is let go. */
-	if (sock_owned_by_user_nocheck(sk))
-		return DROP_BUSY;
-	return abort_full(sk);
-}
-
 static void count_done(struct drop *drop, const struct batch_entry *entry)
 {
 	struct drop_result *result = drop->commit->result;
@@ -284,17 +206,17 @@ static void drop_batch(struct drop *drop, bool *again)
 		if (must_stop(drop))
 			break;
 
-		switch (drop_one(drop, &v[i])) {
-		case DROP_DONE:
+		switch (abort_sock(&drop->walk, &v[i])) {
+		case ABORT_DONE:
 			count_done(drop, &v[i]);
 			break;
-		case DROP_GONE:
+		case ABORT_GONE:
 			*again = true;
 			break;
-		case DROP_BUSY:
+		case ABORT_BUSY:
 			drop->busy = true;
 			fallthrough;
-		case DROP_FAILED:
+		case ABORT_FAILED:
 			swap(v[i], v[drop->kept]);
 			drop->kept++;
 			break;
@@ -565,10 +487,6 @@ int drop_commit(const struct rule *rule, struct drop_result *result)
  */
 int __init drop_init(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(minisock_locks); i++)
-		mutex_init(&minisock_locks[i]);
 	drop_wq = alloc_workqueue("tcpdrop", WQ_UNBOUND | WQ_SYSFS, 0);
 	return drop_wq ? 0 : -ENOMEM;
 }

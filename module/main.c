@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/module.h>
 
+#include "abort.h"
 #include "configfs.h"
 #include "drop.h"
 
 static int __init tcpdrop_init(void)
 {
 	int ret;
+
+	ret = abort_init();
+	if (ret)
+		return ret;
 
 	ret = drop_init();
 	if (ret)
