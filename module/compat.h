@@ -41,6 +41,32 @@ listen_bucket(struct inet_hashinfo *hashinfo, unsigned int bucket)
 }
 
 /*
+ * TCPDROP_EHASH_GAP: a child takes the place of its request in two steps, so a
+ * chain of the established table can be empty between them.
+ * Since 6.18 and in later stable releases of older series it is one step, by
+ * sk_nulls_replace_node_init_rcu(); delete with support for kernels without it.
+ */
+#ifndef KERNEL_HAS_sk_nulls_replace_node_init_rcu
+#define TCPDROP_EHASH_GAP
+#endif
+
+/* Is a chain empty?  Where there is the gap, nothing but the lock can tell. */
+static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
+{
+	bool empty = hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+#ifdef TCPDROP_EHASH_GAP
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
+
+	if (empty) {
+		spin_lock_bh(lock);
+		empty = hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+		spin_unlock_bh(lock);
+	}
+#endif
+	return empty;
+}
+
+/*
  * TCPDROP_NO_ORPHAN_CALLS: a module cannot destroy a socket that has no owner.
  * Since 7.2 these functions are not exported, and since 6.12 (6.1.132 in that
  * series) tcp_abort() does it; delete, with destroy_orphan(), with support for

@@ -332,7 +332,7 @@ static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
 	unsigned int size = ehash_size(hashinfo);
 
 	if (bucket < size)
-		return hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+		return ehash_is_empty(hashinfo, bucket);
 	return hlist_nulls_empty(&listen_bucket(hashinfo, bucket - size)->nulls_head);
 }
 
