@@ -68,9 +68,35 @@ image_from()
 	as_root "${in_tree[@]}" -q -F -t ext4 -O ^has_journal -m 0 -d "$dir" "$image"
 }
 
+# The modules that it takes to mount the root, in the order of loading: none if they are built in.
+boot_modules()
+{
+	local kernel=$1
+
+	run_in_tree "$(tools_dir)/tree" sbin/modprobe -d "$kernel/tree" -S "$(<"$kernel/release")" \
+		--show-depends -a nvme ext4 | sed -n 's/^insmod //p' | awk '!seen[$1]++ { print $1 }'
+}
+
+# make_initrd GUEST INITRD MODULE...: load these and go on with the root.
+make_initrd()
+{
+	local guest=$1 initrd=$2 tree=$2.tree module number=100
+	shift 2
+
+	mkdir -p "$tree"/{bin,dev,root,modules}
+	cp "$guest/tree/usr/bin/busybox" "$tree/bin/"
+	for module; do
+		cp "$module" "$tree/modules/$number.ko"
+		number=$((number + 1))
+	done
+	install -m 755 "$vm_dir/initrd-init" "$tree/init"
+	(cd "$tree" && find . | bin/busybox cpio -o -H newc) >"$initrd"
+	rm -rf "$tree"
+}
+
 make_root_image()
 {
-	local guest=$1 kernel=$2 dir=$3
+	local guest=$1 kernel=$2 dir=$3 modules
 	local tree=$dir/tree
 
 	say "making the root image for $(<"$kernel/release")"
@@ -80,15 +106,18 @@ make_root_image()
 	install -m 755 "$vm_dir/guest-init" "$tree/usr/sbin/init"
 	image_from "$tree" "$dir/image" 512
 	rm -rf "$tree"
+	mapfile -t modules < <(boot_modules "$kernel")
+	[ ${#modules[@]} = 0 ] || make_initrd "$guest" "$dir/initrd" "${modules[@]}"
 }
 
-# root_image KERNEL-DIR: print the path of the image that this kernel boots from.
+# root_image KERNEL-DIR: print the path of the image that this kernel boots from; next to it is the
+# initrd where it takes one.
 root_image()
 {
 	local kernel=$1 guest key name dir
 
 	guest=$(guest_dir)
-	key=$({ echo "$guest $kernel"; cat "$vm_dir/guest-init"; } | digest)
+	key=$({ echo "$guest $kernel"; cat "$vm_dir"/{guest,initrd}-init; } | digest)
 	name=${kernel##*/kernel-}
 	dir=$(cached "root-${name%.*}" "$key" make_root_image "$guest" "$kernel")
 	echo "$dir/image"

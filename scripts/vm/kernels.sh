@@ -2,49 +2,58 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # The stock Debian kernels that tcpdrop is tried on.
 
-# series, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for kernels whose build
-# tools do not run on bookworm.
+# name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
+# kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for the
+# others the module is built only.
 kernel_table()
 {
 	cat <<-END
-		5.10 bullseye,bullseye-security gcc-12
-		6.1 bookworm,bookworm-security gcc-12
-		6.12 bookworm,bookworm-security gcc-12
-		7.3 trixie,trixie-backports trixie
+		5.10 boot 5.10 cloud bullseye,bullseye-security gcc-12
+		6.1 boot 6.1 cloud bookworm,bookworm-security gcc-12
+		6.1-rt boot 6.1 rt bookworm,bookworm-security gcc-12
+		6.12 boot 6.12 cloud bookworm,bookworm-security gcc-12
+		7.2 build 7.2 cloud trixie,trixie-backports trixie
+		7.3 boot 7.3 cloud trixie,trixie-backports trixie
 	END
 }
 
-# kernel_row SERIES: sets suites and compiler.
+# kernels_for USE: print the names of the kernels of that use, or of all.
+kernels_for()
+{
+	kernel_table | awk -v use="$1" '$2 == use || use == "all" { print $1 }' | xargs
+}
+
+# kernel_row SERIES: sets version, flavour, suites and compiler.
 kernel_row()
 {
 	local name
 
-	while read -r name suites compiler; do
+	while read -r name _ version flavour suites compiler; do
 		[ "$name" != "$1" ] || break
 	done < <(kernel_table)
-	[ "$name" = "$1" ] || die "no kernel $1: known are $(kernel_table | cut -d' ' -f1 | xargs)"
+	[ "$name" = "$1" ] || die "no kernel $1: known are $(kernels_for all)"
 	suites=${suites//,/ }
 }
 
-# The newest release of a series, such as 6.1.0-56-cloud-amd64.
+# The newest release of a version and flavour, such as 6.1.0-56-cloud-amd64.
 newest_release()
 {
-	local root=$1 series=$2
+	local root=$1 version=$2 flavour=$3
 
 	APT_CONFIG=$root/apt.conf apt-cache search --names-only \
-		"^linux-image-${series//./\\.}\\.[0-9].*-cloud-amd64\$" |
+		"^linux-image-${version//./\\.}\\.[0-9].*-$flavour-amd64\$" |
 		sed 's/^linux-image-//; s/ .*//' | sort -V | tail -n 1
 }
 
 # Image, headers and those of their dependencies that come from the kernel's own source.
 kernel_packages()
 {
-	local root=$1 series=$2 release=$3
+	local root=$1 version=$2 release=$3
 
 	APT_CONFIG=$root/apt.conf apt-cache depends --recurse --no-recommends --no-suggests \
 		--no-conflicts --no-breaks --no-replaces --no-enhances \
 		"linux-image-$release" "linux-headers-$release" |
-		grep -E "^linux-(image|headers|kbuild|binary|modules|base)-${series//./\\.}" |
+		grep -E "^linux-(image|headers|kbuild|binary|modules|base)-${version//./\\.}" |
 		sort -u | xargs
 }
 
@@ -67,14 +76,14 @@ finish_kernel()
 # Print the directory of a kernel: vmlinuz, release, and the packages under tree/.
 kernel_dir()
 {
-	local series=$1 root release suites compiler
+	local series=$1 root release version flavour suites compiler
 
 	kernel_row "$series"
 	root=$(apt_root "$suites")
-	release=$(newest_release "$root" "$series")
+	release=$(newest_release "$root" "$version" "$flavour")
 	[ -n "$release" ] || die "the archive has no kernel $series"
 	deb_tree "kernel-$series" "$suites" download \
-		"$(kernel_packages "$root" "$series" "$release")" finish_kernel "$release"
+		"$(kernel_packages "$root" "$version" "$release")" finish_kernel "$release"
 }
 
 # Print what KDIR is for a kernel.
@@ -116,7 +125,7 @@ toolchain_make()
 # trixie's, the arguments may name files in the cache and the temporary directory only.
 kernel_make()
 {
-	local series=$1 headers suites compiler
+	local series=$1 headers version flavour suites compiler
 	shift
 
 	kernel_row "$series"
