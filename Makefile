@@ -45,7 +45,7 @@ help:
 	@echo 'demo           real connections dropped by rules, in a virtual machine'
 	@echo 'shell          a virtual machine with the module and a prompt'
 	@echo 'kselftest      all selftests in a virtual machine: KERNELS="6.1 ..." TESTS="name ..."'
-	@echo 'kselftest-all  the same on every kernel that is known'
+	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'check          style and static checks of the sources'
 

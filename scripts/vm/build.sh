@@ -19,8 +19,15 @@ quietly()
 	}
 }
 
+# module_digest DIR: what tells whether two modules come from the same source.
+module_digest()
+{
+	(cd "$1" && find . \( -name '*.[ch]' -o -name Kbuild \) ! -name '*.mod.c' -print0 |
+		sort -z | xargs -0 sha256sum) | digest
+}
+
 # build_module SERIES DIR [ARGUMENT...]: DIR/module/tcpdrop.ko from a copy of the sources at hand,
-# so that builds for several kernels do not meet.
+# so that builds for several kernels do not meet, and DIR/source, the digest of that copy.
 build_module()
 {
 	local series=$1 dir=$2
@@ -30,6 +37,7 @@ build_module()
 	mkdir -p "$dir/module"
 	(cd "$top_dir/module" && find . \( -name '*.[ch]' -o -name Kbuild -o -name Makefile \) \
 		! -name '*.mod.c' -print0 | tar -c --null -T -) | tar -x -C "$dir/module"
+	module_digest "$dir/module" >"$dir/source"
 	kernel_make "$series" "M=$dir/module" "$@" modules
 	[ -s "$dir/module/tcpdrop.ko" ] || die "the build left no tcpdrop.ko"
 }
@@ -56,7 +64,7 @@ stage()
 
 	mkdir -p "$dir" "$work"
 	quietly "building the module for $series" "$work/log" build_module "$series" "$work"
-	mv "$work/module/tcpdrop.ko" "$dir/"
+	mv "$work/module/tcpdrop.ko" "$work/source" "$dir/"
 	cp -a "$top_dir/scripts" "$dir/"
 	rm -rf "$work"
 }
