@@ -8,14 +8,18 @@
  */
 #include <linux/bottom_half.h>
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/hash.h>
 #include <linux/in.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/net.h>
+#include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/tcp.h>
 #include <net/inet_timewait_sock.h>
+#include <net/mptcp.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -128,6 +132,62 @@ static enum abort_verdict abort_orphan(struct sock *sk)
 	return destroyed ? ABORT_DONE : ABORT_FAILED;
 }
 
+/*
+ * A connection that waits to be accepted.  Not MPTCP's, whose socket for the
+ * application is another one.
+ */
+static bool is_child(const struct sock *sk)
+{
+	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
+}
+
+/*
+ * An aborted socket remembers its peer and what it has received, and cannot be
+ * connected anew; a disconnected one does not and can.
+ */
+static bool disconnect_child(struct sock *sk)
+{
+	u32 copied_seq = tcp_sk(sk)->copied_seq;
+	__be16 dport = sk->sk_dport;
+	struct sk_buff_head received;
+	int ret;
+
+	__skb_queue_head_init(&received);
+	skb_queue_splice_init(&sk->sk_receive_queue, &received);
+	sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
+	ret = sk->sk_prot->disconnect(sk, O_NONBLOCK);
+	skb_queue_splice(&received, &sk->sk_receive_queue);
+	if (ret)
+		return false;
+
+	WRITE_ONCE(tcp_sk(sk)->copied_seq, copied_seq);
+	sk->sk_dport = dport;
+	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
+	WRITE_ONCE(sk->sk_err, ECONNABORTED);
+	return true;
+}
+
+/*
+ * A listener that is closed ends its children under their spinlock, whoever
+ * owns them: it warns of an owner, and tcp_abort(), which becomes one, would
+ * then destroy the child once more.  So we do as the listener does, and own
+ * nothing.
+ */
+static enum abort_verdict abort_child(struct sock *sk)
+{
+	enum abort_verdict verdict = ABORT_BUSY;
+
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (sk->sk_state == TCP_CLOSE)
+		verdict = ABORT_GONE;
+	else if (is_child(sk) && !sock_owned_by_user(sk))
+		verdict = disconnect_child(sk) ? ABORT_DONE : ABORT_FAILED;
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	return verdict;
+}
+
 static bool is_closed(struct sock *sk)
 {
 	bool closed;
@@ -183,7 +243,7 @@ static enum abort_verdict abort_claimed(const struct walk *walk,
 		/* To lock it would mean to sleep, deaf to signals, till it is let go. */
 		if (sock_owned_by_user_nocheck(sk))
 			return ABORT_BUSY;
-		return abort_full(walk, entry);
+		return is_child(sk) ? abort_child(sk) : abort_full(walk, entry);
 	}
 }
 
