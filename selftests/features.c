@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What not every kernel or not every program has: hash tables of a namespace's
+ * own, MPTCP, kTLS, two ends that open at once, a listener that is closed while
+ * its children are being dropped.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+#ifndef TCP_ULP
+#define TCP_ULP 31
+#endif
+
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+
+/* A kernel that lacks what a test is about is no failure, and no success. */
+#define KERNEL_HAS_NO(what) do {					\
+	snprintf(_metadata->results->reason,				\
+		 sizeof(_metadata->results->reason), "this kernel has no " what); \
+	_metadata->exit_code = KSFT_XFAIL;				\
+	return;								\
+} while (0)
+
+static bool is_linked(const struct ends *ends)
+{
+	struct ends other = ends_swap(ends);
+
+	return ends_in_table(ends) || ends_in_table(&other);
+}
+
+/*
+ * A namespace with a table of its own, made by one that asks for that; the
+ * latter has a connection with the same ends.
+ */
+FIXTURE(private_table)
+{
+	struct conn outside;
+	struct rule rule;
+};
+
+FIXTURE_VARIANT(private_table)
+{
+	enum family family;
+};
+
+FIXTURE_VARIANT_ADD(private_table, ipv4) { .family = IPV4 };
+
+FIXTURE_VARIANT_ADD(private_table, ipv6) { .family = IPV6 };
+
+FIXTURE_VARIANT_ADD(private_table, dual) { .family = DUAL };
+
+#define PRIVATE_BUCKETS "64"
+
+FIXTURE_SETUP(private_table)
+{
+	char buckets[32];
+	int ret;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->outside, ESTABLISHED, variant->family));
+	ret = file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", PRIVATE_BUCKETS);
+	if (ret == -ENOENT)
+		KERNEL_HAS_NO("tables of a namespace's own");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, file_read("/proc/sys/net/ipv4/tcp_ehash_entries", buckets,
+			       sizeof(buckets)));
+	ASSERT_EQ(atoi(PRIVATE_BUCKETS), atoi(buckets));
+	ASSERT_EQ(0, rule_new(&self->rule, "features"));
+}
+
+FIXTURE_TEARDOWN(private_table)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F(private_table, has_sockets_of_every_kind_dropped_and_none_outside)
+{
+	struct conn conn[KINDS];
+	int kind;
+
+	for (kind = 0; kind < KINDS; kind++)
+		ASSERT_EQ(0, conn_make(&conn[kind], kind, variant->family)) {
+			TH_LOG("kind %d", kind);
+		}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", conn_targets(variant->family)));
+	EXPECT_EQ(KINDS, rule_count(&self->rule));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(KINDS, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	for (kind = 0; kind < KINDS; kind++)
+		EXPECT_FALSE(ends_in_table(&conn[kind].ends)) TH_LOG("kind %d", kind);
+	EXPECT_TRUE(sock_talks(self->outside.fd, self->outside.peer));
+}
+
+TEST_F(private_table, is_where_exact_ends_are_looked_for)
+{
+	struct conn conn, other;
+
+	ASSERT_EQ(0, conn_make(&conn, ESTABLISHED, variant->family));
+	ASSERT_EQ(0, conn_make(&other, ESTABLISHED, variant->family));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &conn.ends));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(ECONNABORTED, sock_error(conn.fd));
+	EXPECT_TRUE(sock_talks(other.fd, other.peer));
+	EXPECT_TRUE(sock_talks(self->outside.fd, self->outside.peer));
+}
+
+/*
+ * MPTCP. Its subflows are what is in the tables; where one of the ends does not
+ * speak it, the connection falls back to TCP. The target is an end that does.
+ */
+FIXTURE(mptcp)
+{
+	struct rule rule;
+	struct ends ends;
+	int listener;
+	int target;
+	int peer;
+};
+
+FIXTURE_VARIANT(mptcp)
+{
+	int listener;
+	int client;
+	bool passive;		/* the target is the end that the listener made */
+};
+
+FIXTURE_VARIANT_ADD(mptcp, both_ends) {
+	.listener = IPPROTO_MPTCP, .client = IPPROTO_MPTCP, .passive = false,
+};
+
+FIXTURE_VARIANT_ADD(mptcp, client_falls_back) {
+	.listener = 0, .client = IPPROTO_MPTCP, .passive = false,
+};
+
+FIXTURE_VARIANT_ADD(mptcp, server_falls_back) {
+	.listener = IPPROTO_MPTCP, .client = 0, .passive = true,
+};
+
+FIXTURE_SETUP(mptcp)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(sin);
+	int client, server;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	client = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	if (client < 0 && errno == EPROTONOSUPPORT)
+		KERNEL_HAS_NO("MPTCP");
+	ASSERT_LE(0, client);
+	close(client);
+
+	self->listener = socket(AF_INET, SOCK_STREAM, variant->listener);
+	client = socket(AF_INET, SOCK_STREAM, variant->client);
+	ASSERT_EQ(0, bind(self->listener, (struct sockaddr *)&sin, sizeof(sin)));
+	ASSERT_EQ(0, listen(self->listener, 1));
+	ASSERT_EQ(0, getsockname(self->listener, (struct sockaddr *)&sin, &len));
+	ASSERT_EQ(0, connect(client, (struct sockaddr *)&sin, sizeof(sin)));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	/* Only with data in both directions is it decided what they speak. */
+	ASSERT_TRUE(sock_talks(client, server));
+
+	self->target = variant->passive ? server : client;
+	self->peer = variant->passive ? client : server;
+	ASSERT_EQ(0, ends_of(self->target, &self->ends));
+	ASSERT_EQ(0, rule_new(&self->rule, "features"));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "ESTABLISHED"));
+}
+
+FIXTURE_TEARDOWN(mptcp)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+static bool poll_says(int fd, short events)
+{
+	struct pollfd event = { .fd = fd };
+
+	return poll(&event, 1, 0) == 1 && (event.revents & events) == events;
+}
+
+TEST_F(mptcp, subflows_are_dropped_and_their_peers_told)
+{
+	EXPECT_EQ(1, rule_count(&self->rule));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	EXPECT_TRUE(WAIT_UNTIL(!is_linked(&self->ends)));
+}
+
+/* Not told of its last subflow, an MPTCP connection waits for another. */
+TEST_F_TIMEOUT(mptcp, connections_end_at_once_or_when_they_give_up, 180)
+{
+	int64_t end = clock_ms() + 150 * 1000;
+	bool fallback = !variant->listener || !variant->client;
+	char byte;
+
+	/* Only later kernels let one choose: 6.1 takes a minute. */
+	file_write("/proc/sys/net/mptcp/close_timeout", "1");
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	if (fallback) {
+		EXPECT_TRUE(WAIT_UNTIL(poll_says(self->target, POLLERR | POLLHUP)));
+		EXPECT_EQ(-1, recv(self->target, &byte, 1, 0));
+		EXPECT_EQ(ECONNABORTED, errno);
+		EXPECT_TRUE(WAIT_UNTIL(poll_says(self->peer, POLLERR | POLLHUP)));
+		EXPECT_EQ(-1, recv(self->peer, &byte, 1, 0));
+		EXPECT_EQ(ECONNRESET, errno);
+		return;
+	}
+	while (!poll_says(self->target, POLLHUP) && clock_ms() < end)
+		pause_ms(100);
+	EXPECT_TRUE(poll_says(self->target, POLLHUP));
+	EXPECT_EQ(-1, send(self->target, "x", 1, MSG_NOSIGNAL));
+	EXPECT_EQ(EPIPE, errno);
+}
+
+/* Its kernel refuses that: the subflow is not all that a listener has. */
+TEST_F(mptcp, listeners_are_not_dropped_and_counted_as_failed)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int client;
+
+	if (!variant->listener)
+		return;
+	ASSERT_EQ(0, getsockname(self->listener, (struct sockaddr *)&sin, &len));
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", "any"));
+	ASSERT_EQ(0, rule_set(&self->rule, "dport", "any"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", ntohs(sin.sin_port)));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "failed"));
+	client = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	EXPECT_EQ(0, connect(client, (struct sockaddr *)&sin, sizeof(sin)));
+	EXPECT_TRUE(sock_talks(self->target, self->peer));
+}
+
+/*
+ * kTLS: the kernel's TLS has its own functions in place of some of TCP's.
+ */
+FIXTURE(ktls)
+{
+	struct conn conn;
+	struct rule rule;
+};
+
+FIXTURE_VARIANT(ktls)
+{
+	bool keys;		/* or the ULP alone */
+};
+
+FIXTURE_VARIANT_ADD(ktls, without_keys) { .keys = false };
+
+FIXTURE_VARIANT_ADD(ktls, with_keys) { .keys = true };
+
+static int set_keys(int fd, int direction)
+{
+	struct tls12_crypto_info_aes_gcm_128 info = {
+		.info = {
+			.version = TLS_1_2_VERSION,
+			.cipher_type = TLS_CIPHER_AES_GCM_128,
+		},
+	};
+
+	return setsockopt(fd, SOL_TLS, direction, &info, sizeof(info)) ? -errno : 0;
+}
+
+FIXTURE_SETUP(ktls)
+{
+	int i, fd[2];
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->conn, ESTABLISHED, IPV4));
+	fd[0] = self->conn.fd;
+	fd[1] = self->conn.peer;
+	for (i = 0; i < 2; i++) {
+		if (setsockopt(fd[i], IPPROTO_TCP, TCP_ULP, "tls", 3)) {
+			ASSERT_EQ(ENOENT, errno);
+			KERNEL_HAS_NO("kTLS");
+		}
+		if (!variant->keys)
+			continue;
+		ASSERT_EQ(0, set_keys(fd[i], TLS_TX));
+		ASSERT_EQ(0, set_keys(fd[i], TLS_RX));
+	}
+	ASSERT_EQ(0, rule_new(&self->rule, "features"));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->conn.ends));
+}
+
+FIXTURE_TEARDOWN(ktls)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F(ktls, sockets_are_dropped_like_any_other)
+{
+	char byte;
+
+	if (variant->keys)
+		ASSERT_TRUE(sock_talks(self->conn.fd, self->conn.peer));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_TRUE(WAIT_UNTIL(!is_linked(&self->conn.ends)));
+	EXPECT_EQ(-1, recv(self->conn.fd, &byte, 1, 0));
+	EXPECT_EQ(ECONNABORTED, errno);
+	EXPECT_EQ(ECONNRESET, sock_error(self->conn.peer));
+}
+
+TEST_F(ktls, sockets_without_an_owner_are_dropped_with_what_they_had_to_send)
+{
+	ASSERT_EQ(0, sock_stuff(self->conn.fd));
+	close(self->conn.fd);
+	ASSERT_TRUE(ends_in_table(&self->conn.ends));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_FALSE(ends_in_table(&self->conn.ends));
+}
+
+/*
+ * Simultaneous open: two sockets that connect to each other. The target has got
+ * the other's SYN and waits in SYN_RCVD, a socket that no listener has made.
+ */
+FIXTURE(simultaneous)
+{
+	struct ends ends;
+	struct rule rule;
+	int target;
+	int peer;
+};
+
+FIXTURE_VARIANT(simultaneous)
+{
+	enum family family;
+	const char *target;
+	const char *peer;
+};
+
+FIXTURE_VARIANT_ADD(simultaneous, ipv4) {
+	.family = IPV4, .target = "127.10.0.1", .peer = "127.11.0.1",
+};
+
+FIXTURE_VARIANT_ADD(simultaneous, ipv6) {
+	.family = IPV6, .target = "fd00:a::1", .peer = "fd00:b::1",
+};
+
+FIXTURE_VARIANT_ADD(simultaneous, dual) {
+	.family = DUAL, .target = "::ffff:127.20.0.1", .peer = "::ffff:127.21.0.1",
+};
+
+static int open_end(enum family family, const char *addr, struct end *end)
+{
+	int fd = sock_new(family);
+
+	if (fd < 0 || sock_bind(fd, family, addr, 0) || end_of(fd, end) || sock_nonblock(fd))
+		return -1;
+	return fd;
+}
+
+FIXTURE_SETUP(simultaneous)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	self->target = open_end(variant->family, variant->target, &self->ends.local);
+	self->peer = open_end(variant->family, variant->peer, &self->ends.remote);
+	ASSERT_LE(0, self->target);
+	ASSERT_LE(0, self->peer);
+	/* Neither the RST that answers its SYN nor the last ACK reaches it. */
+	ASSERT_EQ(0, sock_only_syn(self->target));
+	ASSERT_EQ(-EINPROGRESS,
+		  sock_connect(self->target, variant->family, &self->ends.remote));
+	ASSERT_EQ(TCP_SYN_SENT, sock_state(self->target));
+	ASSERT_EQ(-EINPROGRESS,
+		  sock_connect(self->peer, variant->family, &self->ends.local));
+	ASSERT_TRUE(WAIT_UNTIL(sock_state(self->target) == TCP_SYN_RECV));
+	ASSERT_EQ(0, rule_new(&self->rule, "features"));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "SYN_RCVD"));
+}
+
+FIXTURE_TEARDOWN(simultaneous)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F(simultaneous, open_is_dropped_in_SYN_RCVD_and_both_ends_told)
+{
+	EXPECT_EQ(1, rule_count(&self->rule));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(TCP_CLOSE, sock_state(self->target));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->target));
+	EXPECT_TRUE(WAIT_UNTIL(sock_state(self->peer) == TCP_CLOSE));
+	EXPECT_EQ(ECONNRESET, sock_error(self->peer));
+	EXPECT_FALSE(is_linked(&self->ends));
+}
+
+/*
+ * Children that nobody has accepted, dropped while their listener is closed:
+ * both want to end the same sockets.
+ */
+FIXTURE(children)
+{
+	struct rule rule;
+	struct end end;
+	int listener;
+};
+
+enum { CHILDREN = 400, ROUNDS = 8 };
+
+FIXTURE_SETUP(children)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, rule_new(&self->rule, "features"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.10.0.1"));
+}
+
+FIXTURE_TEARDOWN(children)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F(children, are_accepted_with_their_ends_and_what_they_had_received)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct end end, remote;
+	struct conn conn;
+	char byte;
+
+	ASSERT_EQ(0, conn_make(&conn, NOT_ACCEPTED, IPV4));
+	ASSERT_EQ(1, send(conn.peer, "x", 1, 0));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &conn.ends));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	conn.fd = accept(conn.listener, (struct sockaddr *)&ss, &len);
+	ASSERT_LE(0, conn.fd);
+	end_from_sockaddr(&remote, &ss);
+	EXPECT_EQ(0, memcmp(&remote, &conn.ends.remote, sizeof(remote)));
+	EXPECT_EQ(0, end_of(conn.fd, &end));
+	EXPECT_EQ(0, memcmp(&end, &conn.ends.local, sizeof(end)));
+	EXPECT_EQ(1, recv(conn.fd, &byte, 1, 0));
+	EXPECT_EQ('x', byte);
+	EXPECT_EQ(-1, recv(conn.fd, &byte, 1, 0));
+	EXPECT_EQ(ECONNABORTED, errno);
+	EXPECT_EQ(0, recv(conn.fd, &byte, 1, 0));
+}
+
+/* Returns how many connected and are in the listener's queue. */
+static int fill_queue(int listener, int client[CHILDREN])
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	struct end end;
+	int i;
+
+	if (end_of(listener, &end))
+		return 0;
+	for (i = 0; i < CHILDREN; i++) {
+		client[i] = sock_new(IPV4);
+		if (client[i] < 0 || sock_bind(client[i], IPV4, "127.11.0.1", 0) ||
+		    sock_connect(client[i], IPV4, &end))
+			break;
+	}
+	/* Of a listener these are its queue's length and limit. */
+	while (!getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_unacked < i)
+		pause_ms(1);
+	return i;
+}
+
+static void *close_listener(void *arg)
+{
+	close(*(int *)arg);
+	return NULL;
+}
+
+static bool all_are_reset(const int client[CHILDREN])
+{
+	int i;
+
+	for (i = 0; i < CHILDREN; i++)
+		if (sock_state(client[i]) != TCP_CLOSE)
+			return false;
+	return true;
+}
+
+TEST_F_TIMEOUT(children, all_end_when_their_listener_is_closed_during_the_walk, 300)
+{
+	int client[CHILDREN];
+	pthread_t thread;
+	int i, round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		self->listener = sock_listen(IPV4, "127.10.0.1", 0);
+		ASSERT_LE(0, self->listener);
+		ASSERT_EQ(CHILDREN, fill_queue(self->listener, client));
+		ASSERT_EQ(CHILDREN, rule_count(&self->rule));
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, close_listener, &self->listener));
+		ASSERT_EQ(0, rule_commit(&self->rule));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+
+		EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+		EXPECT_EQ(0, rule_count(&self->rule));
+		EXPECT_TRUE(WAIT_UNTIL(all_are_reset(client)));
+		for (i = 0; i < CHILDREN; i++)
+			close(client[i]);
+	}
+}
+
+TEST_HARNESS_MAIN
