@@ -492,6 +492,56 @@ TEST_F(children, are_accepted_with_their_ends_and_what_they_had_received)
 	EXPECT_EQ(0, recv(conn.fd, &byte, 1, 0));
 }
 
+/* A child of Fast Open is queued in SYN_RCVD, and is still a request as well. */
+static int fast_open(struct ends *ends, int *listener)
+{
+	struct sockaddr_storage ss;
+	int client, queue = 16;
+	socklen_t len;
+
+	*listener = sock_listen(IPV4, "127.10.0.1", 0);
+	client = sock_new(IPV4);
+	if (*listener < 0 || client < 0 || end_of(*listener, &ends->local) ||
+	    setsockopt(*listener, IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof(queue)) ||
+	    sock_only_syn(*listener) || sock_bind(client, IPV4, "127.11.0.1", 0) ||
+	    end_of(client, &ends->remote))
+		return -1;
+	len = end_to_sockaddr(&ends->local, IPV4, &ss);
+	if (sendto(client, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&ss, len) != 1)
+		return -1;
+	return client;
+}
+
+TEST_F(children, of_fast_open_are_dropped_and_then_accepted_or_not)
+{
+	int client, fd, listener, accepted;
+	struct ends ends;
+	char byte;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "SYN_RCVD"));
+	for (accepted = 0; accepted < 2; accepted++) {
+		client = fast_open(&ends, &listener);
+		ASSERT_LE(0, client);
+		ASSERT_TRUE(WAIT_UNTIL(ends_in_table(&ends)));
+
+		ASSERT_EQ(0, rule_commit(&self->rule));
+
+		EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+		EXPECT_FALSE(ends_in_table(&ends));
+		EXPECT_TRUE(WAIT_UNTIL(sock_state(client) == TCP_CLOSE));
+		EXPECT_EQ(ECONNRESET, sock_error(client));
+		if (accepted) {
+			fd = accept(listener, NULL, NULL);
+			ASSERT_LE(0, fd);
+			EXPECT_EQ(1, recv(fd, &byte, 1, 0));
+			EXPECT_EQ(ECONNABORTED, sock_error(fd));
+			close(fd);
+		}
+		close(listener);
+		close(client);
+	}
+}
+
 /* Returns how many connected and are in the listener's queue. */
 static int fill_queue(int listener, int client[CHILDREN])
 {
