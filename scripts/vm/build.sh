@@ -57,6 +57,15 @@ build_selftests()
 		"KSFT_INSTALL_PATH=$dir/kselftest" install
 }
 
+# The module that gives the kernel of SERIES an old tcp_abort(), for series of that name.
+build_old_abort()
+{
+	local series=$1 dir=$2
+
+	cp -a "$vm_dir/old-abort" "$dir/"
+	kernel_make "$series" "M=$dir/old-abort" modules
+}
+
 # stage SERIES DIR: the module and the scripts, as every guest wants them.
 stage()
 {
@@ -65,6 +74,11 @@ stage()
 	mkdir -p "$dir" "$work"
 	quietly "building the module for $series" "$work/log" build_module "$series" "$work"
 	mv "$work/module/tcpdrop.ko" "$work/source" "$dir/"
+	if [[ $series == *-old ]]; then
+		quietly "building an old tcp_abort() for $series" "$work/log" \
+			build_old_abort "$series" "$work"
+		mv "$work/old-abort/old_abort.ko" "$dir/"
+	fi
 	cp -a "$top_dir/scripts" "$dir/"
 	rm -rf "$work"
 }

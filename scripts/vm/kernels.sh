@@ -4,12 +4,14 @@
 
 # name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
 # kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for the
-# others the module is built only.
+# others the module is built only. NAME-old is NAME with the tcp_abort() of older kernels, see
+# old-abort/.
 kernel_table()
 {
 	cat <<-END
 		5.10 boot 5.10 cloud bullseye,bullseye-security gcc-12
 		6.1 boot 6.1 cloud bookworm,bookworm-security gcc-12
+		6.1-old boot 6.1 cloud bookworm,bookworm-security gcc-12
 		6.1-rt boot 6.1 rt bookworm,bookworm-security gcc-12
 		6.12 boot 6.12 cloud bookworm,bookworm-security gcc-12
 		7.2 build 7.2 cloud trixie,trixie-backports trixie
@@ -76,7 +78,7 @@ finish_kernel()
 # Print the directory of a kernel: vmlinuz, release, and the packages under tree/.
 kernel_dir()
 {
-	local series=$1 root release version flavour suites compiler
+	local series=${1%-old} root release version flavour suites compiler
 
 	kernel_row "$series"
 	root=$(apt_root "$suites")
