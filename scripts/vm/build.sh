@@ -69,16 +69,16 @@ build_old_abort()
 # stage SERIES DIR: the module and the scripts, as every guest wants them.
 stage()
 {
-	local series=$1 dir=$2 work=$2.work
+	local series=$1 dir=$2 scratch=$2.work
 
-	mkdir -p "$dir" "$work"
-	quietly "building the module for $series" "$work/log" build_module "$series" "$work"
-	mv "$work/module/tcpdrop.ko" "$work/source" "$dir/"
+	mkdir -p "$dir" "$scratch"
+	quietly "building the module for $series" "$scratch/log" build_module "$series" "$scratch"
+	mv "$scratch/module/tcpdrop.ko" "$scratch/source" "$dir/"
 	if [[ $series == *-old ]]; then
-		quietly "building an old tcp_abort() for $series" "$work/log" \
-			build_old_abort "$series" "$work"
-		mv "$work/old-abort/old_abort.ko" "$dir/"
+		quietly "building an old tcp_abort() for $series" "$scratch/log" \
+			build_old_abort "$series" "$scratch"
+		mv "$scratch/old-abort/old_abort.ko" "$dir/"
 	fi
 	cp -a "$top_dir/scripts" "$dir/"
-	rm -rf "$work"
+	rm -rf "$scratch"
 }
