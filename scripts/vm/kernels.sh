@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
-# The stock Debian kernels that tcpdrop is tried on.
+# The stock Debian kernels that tcpdrop is tried on, and kernels of one's own: what is said of a
+# series below goes for the absolute path of a build directory too (make O=DIRECTORY bzImage modules).
 
 # name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
 # kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for the
@@ -30,6 +31,8 @@ kernel_row()
 {
 	local name
 
+	compiler=gcc
+	[[ $1 != /* ]] || return 0
 	while read -r name _ version flavour suites compiler; do
 		[ "$name" != "$1" ] || break
 	done < <(kernel_table)
@@ -75,11 +78,41 @@ finish_kernel()
 	echo "$release" >"$dir/release"
 }
 
+# take_build BUILD DIR: the same from a build directory, where the headers stay.
+take_build()
+{
+	local build=$1 dir=$2 release
+	release=$(<"$build/include/config/kernel.release")
+
+	say "taking $release from $build"
+	make -s -C "$build" "INSTALL_MOD_PATH=$dir/tree/usr" DEPMOD=true modules_install
+	cp "$build/arch/x86/boot/bzImage" "$dir/vmlinuz"
+	mkdir -p "$dir/tree/usr/src"
+	ln -s "$build" "$dir/tree/usr/src/linux-headers-$release"
+	rm -f "$dir/tree/usr/lib/modules/$release"/{build,source}
+	run_in_tree "$(tools_dir)/tree" sbin/depmod -b "$dir/tree/usr" "$release"
+	echo "$release" >"$dir/release"
+}
+
+# A build directory is taken anew when its kernel was linked anew.
+built_kernel_dir()
+{
+	local build=$1 key
+
+	[ -s "$build/arch/x86/boot/bzImage" ] || die "no kernel was built in $build"
+	key=$({ echo "$build"; stat -c %Y "$build/arch/x86/boot/bzImage"; } | digest)
+	cached "kernel-$(basename "$build")" "$key" take_build "$build"
+}
+
 # Print the directory of a kernel: vmlinuz, release, and the packages under tree/.
 kernel_dir()
 {
 	local series=${1%-old} root release version flavour suites compiler
 
+	if [[ $series == /* ]]; then
+		built_kernel_dir "$series"
+		return
+	fi
 	kernel_row "$series"
 	root=$(apt_root "$suites")
 	release=$(newest_release "$root" "$version" "$flavour")
