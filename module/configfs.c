@@ -171,6 +171,14 @@ RULE_SHOW(state, RULE_STATE)
 RULE_STORE(state, RULE_STATE)
 CONFIGFS_ATTR(rule_, state);
 
+RULE_SHOW(congestion, RULE_CONGESTION)
+RULE_STORE(congestion, RULE_CONGESTION)
+CONFIGFS_ATTR(rule_, congestion);
+
+RULE_SHOW(ulp, RULE_ULP)
+RULE_STORE(ulp, RULE_ULP)
+CONFIGFS_ATTR(rule_, ulp);
+
 RULE_SHOW(netns, RULE_NETNS)
 RULE_STORE(netns, RULE_NETNS)
 CONFIGFS_ATTR(rule_, netns);
@@ -424,6 +432,8 @@ static struct configfs_attribute *rule_attrs[] = {
 	&rule_attr_dport,
 	&rule_attr_port,
 	&rule_attr_state,
+	&rule_attr_congestion,
+	&rule_attr_ulp,
 	&rule_attr_netns,
 	&rule_attr_max,
 	&rule_attr_count,

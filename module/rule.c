@@ -328,6 +328,70 @@ static unsigned int states_of(const struct ranges *set)
 	return states;
 }
 
+/* Names: their keys are their characters, so that they are sorted as text. */
+
+static struct range_key name_key(const char *name)
+{
+	size_t len = strnlen(name, RULE_NAME_MAX);
+	struct range_key key = {};
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		u64 byte = (u8)name[i];
+
+		if (i < 8)
+			key.hi |= byte << (56 - 8 * i);
+		else
+			key.lo |= byte << (120 - 8 * i);
+	}
+	return key;
+}
+
+/*
+ * Which names there are changes with the modules that are loaded, so any is
+ * taken that a reader can write back.
+ */
+static bool is_name(const char *text)
+{
+	const char *p;
+
+	for (p = text; *p; p++)
+		if (!isascii(*p) || !isgraph(*p))
+			return false;
+	return p - text < RULE_NAME_MAX && *text != '!' && *text != '+' &&
+	       strcmp(text, "any") && strcmp(text, "...");
+}
+
+static int name_parse(struct ranges *into, char *item, const char **reason)
+{
+	struct key_range r;
+
+	*reason = "not a name";
+	if (!is_name(item))
+		return -EINVAL;
+
+	r.first = name_key(item);
+	r.last = r.first;
+	return ranges_add(into, &r);
+}
+
+static int name_print(char *buf, size_t size, const struct key_range *r)
+{
+	char name[RULE_NAME_MAX] = "";
+	size_t i;
+
+	for (i = 0; i < 8; i++) {
+		name[i] = r->first.hi >> (56 - 8 * i);
+		name[i + 8] = r->first.lo >> (56 - 8 * i);
+	}
+	return scnprintf(buf, size, "%s", name);
+}
+
+static const struct item_type name_type = {
+	.parse = name_parse,
+	.print = name_print,
+};
+
 /* LISTEN is meant only where it is named, so it is not part of "everything". */
 static unsigned int selected_states(const struct selector *sel)
 {
@@ -348,6 +412,8 @@ static const struct {
 	[RULE_DPORT]	= { "dport", &port_type },
 	[RULE_PORT]	= { "port", &port_type },
 	[RULE_STATE]	= { "state", &state_type },
+	[RULE_CONGESTION] = { "congestion", &name_type },
+	[RULE_ULP]	= { "ulp", &name_type },
 	[RULE_NETNS]	= { "netns" },
 	[RULE_MAX]	= { "max" },
 };
@@ -761,6 +827,38 @@ bool rule_match(const struct rule *rule, const struct conn *conn)
 	       match_port(&sel[RULE_PORT], &sport, &dport) &&
 	       selector_match(&sel[RULE_SADDR], &conn->saddr) &&
 	       selector_match(&sel[RULE_DADDR], &conn->daddr);
+}
+
+/**
+ * rule_has() - is a list attribute set?
+ * @rule: the rule
+ * @attr: the attribute, below RULE_NR_SELECTORS
+ *
+ * Context: any.
+ * Return: true if it has an item.
+ */
+bool rule_has(const struct rule *rule, enum rule_attr attr)
+{
+	return selector_is_set(&rule->sel[attr]);
+}
+
+/**
+ * rule_match_name() - does a rule mean a name?
+ * @rule: a rule made by rule_copy()
+ * @attr: an attribute that lists names, and is set
+ * @name: "" of a socket that has none, NULL of one that cannot have any
+ *
+ * Context: any.
+ * Return: true if it matches; NULL never does.
+ */
+bool rule_match_name(const struct rule *rule, enum rule_attr attr, const char *name)
+{
+	struct range_key key;
+
+	if (!name)
+		return false;
+	key = name_key(name);
+	return selector_match(&rule->sel[attr], &key);
 }
 
 static bool only_key(const struct selector *sel, struct range_key *key)

@@ -20,6 +20,8 @@ enum rule_attr {
 	RULE_DPORT,
 	RULE_PORT,
 	RULE_STATE,
+	RULE_CONGESTION,
+	RULE_ULP,
 	RULE_NR_SELECTORS,
 	RULE_NETNS = RULE_NR_SELECTORS,
 	RULE_MAX,
@@ -48,6 +50,9 @@ struct rule {
 	u64 max;
 };
 
+/* The longest name of a congestion control or a ULP, and a NUL. */
+#define RULE_NAME_MAX	16
+
 #define RULE_ERROR_MAX	160
 
 /**
@@ -68,6 +73,8 @@ int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size);
 
 bool rule_selects(const struct rule *rule);
 bool rule_match(const struct rule *rule, const struct conn *conn);
+bool rule_has(const struct rule *rule, enum rule_attr attr);
+bool rule_match_name(const struct rule *rule, enum rule_attr attr, const char *name);
 bool rule_exact(const struct rule *rule, struct conn *ends);
 
 const char *rule_attr_name(enum rule_attr attr);

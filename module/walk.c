@@ -36,6 +36,8 @@
 
 #define BATCH_MIN	64
 
+static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_MAX);
+
 static struct inet_hashinfo *walk_hashinfo(const struct walk *walk)
 {
 	return walk->net->ipv4.tcp_death_row.hashinfo;
@@ -183,6 +185,44 @@ static bool sock_is_exempt(const struct sock *sk)
 	return sk_fullsock(sk) && (sock_is_kernel(sk) || tcp_sk(sk)->repair);
 }
 
+/*
+ * Under the bucket's lock, which is also a read side of RCU, the name may be
+ * read: a socket that is linked holds the module of its congestion control and
+ * of its ULP, or is just about to exchange one for another, which happens
+ * under RCU as well; and they are unregistered by way of a grace period. (A
+ * ULP leaves a socket that is linked only where MPTCP falls back to TCP, and
+ * MPTCP is no module.)
+ */
+static const char *sock_congestion(const struct sock *sk)
+{
+	const struct tcp_congestion_ops *ops;
+
+	if (!sk_fullsock(sk))
+		return NULL;
+	ops = READ_ONCE(inet_csk(sk)->icsk_ca_ops);
+	return ops ? ops->name : "";
+}
+
+static const char *sock_ulp(const struct sock *sk)
+{
+	const struct tcp_ulp_ops *ops;
+
+	if (!sk_fullsock(sk))
+		return NULL;
+	ops = READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
+	return ops ? ops->name : "";
+}
+
+/* What a rule does not ask for is not read. */
+static bool names_match(const struct rule *rule, const struct sock *sk)
+{
+	if (rule_has(rule, RULE_CONGESTION) &&
+	    !rule_match_name(rule, RULE_CONGESTION, sock_congestion(sk)))
+		return false;
+	return !rule_has(rule, RULE_ULP) ||
+	       rule_match_name(rule, RULE_ULP, sock_ulp(sk));
+}
+
 static bool walk_match(const struct walk *walk, const struct sock *sk,
 		       struct conn *conn)
 {
@@ -190,7 +230,8 @@ static bool walk_match(const struct walk *walk, const struct sock *sk,
 		return false;
 
 	conn_from_sock(conn, sk);
-	return rule_match(walk->rule, conn) && !sock_is_exempt(sk);
+	return rule_match(walk->rule, conn) && !sock_is_exempt(sk) &&
+	       names_match(walk->rule, sk);
 }
 
 static void walk_chain(const struct walk *walk, struct hlist_nulls_head *chain,

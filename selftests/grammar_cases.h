@@ -37,6 +37,7 @@ struct grammar_case {
 
 #define NO_ADDR "not an address"
 #define NO_PORT "not a port number"
+#define NO_NAME "not a name"
 #define EMPTY "an empty item"
 
 static const struct grammar_case grammar_cases[] = {
@@ -217,6 +218,33 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("state", "FIN_WAIT", "FIN_WAIT", "not a TCP state"),
 	BAD("state", "ESTABLISHEDX", "ESTABLISHEDX", "not a TCP state"),
 	BAD("state", "1", "1", "not a TCP state"),
+
+	/* Names */
+	GOOD("congestion", "cubic", "cubic"),
+	GOOD("congestion", "reno,cubic bbr", "bbr,cubic,reno"),
+	GOOD("congestion", "!cubic", "!cubic"),
+	GOOD("congestion", "reno,!cubic,reno", "reno,!cubic"),
+	GOOD("congestion", "no_such.one-2", "no_such.one-2"),
+	GOOD("congestion", "CUBIC,cubic,cubic1", "CUBIC,cubic,cubic1"),
+	GOOD("congestion", "123456789012345", "123456789012345"),
+	GOOD("congestion", "12345678,123456789", "12345678,123456789"),
+	GOOD("congestion", "any", "any"),
+	GOOD("congestion", "anyone", "anyone"),
+	GOOD("ulp", "tls", "tls"),
+	GOOD("ulp", "!tls,mptcp", "mptcp,!tls"),
+	THEN("congestion", "cubic", "+reno", "cubic,reno"),
+	THEN("ulp", "tls", "\n", "any"),
+	BAD("congestion", "1234567890123456", "1234567890123456", NO_NAME),
+	BAD("congestion", "cubic,averyveryverylongname", "averyveryverylongname", NO_NAME),
+	BAD("congestion", "cubi\001", "cubi?", NO_NAME),
+	BAD("congestion", "cubi\xe7", "cubi?", NO_NAME),
+	BAD("congestion", "!!cubic", "!!cubic", NO_NAME),
+	BAD("congestion", "!", "!", EMPTY),
+	BAD("congestion", "cubic,,reno", "", EMPTY),
+	BAD("congestion", "cubic,any", "any", NO_NAME),
+	BAD("congestion", "cubic +reno", "+reno", NO_NAME),
+	BAD("congestion", "cubic ...", "...", NO_NAME),
+	BAD("ulp", "a-name-that-is-too-long", "a-name-that-is-too-long", NO_NAME),
 
 	/* Limits */
 	GOOD("max", "0", "0"),

@@ -277,6 +277,41 @@ TEST_F(model, means_a_listener_only_where_it_is_named)
 	EXPECT_FALSE(rule_match(&self->rule, &listener));
 }
 
+TEST_F(model, matches_names_as_the_contract_says)
+{
+	static const struct {
+		const char *items;
+		bool reno, cubic, none;
+	} cases[] = {
+		{ "reno", true, false, false },
+		{ "reno,cubic", true, true, false },
+		{ "!reno", false, true, true },
+		{ "cubic,!reno", false, true, false },
+		{ "ren", false, false, false },
+		{ "renoreno", false, false, false },
+		{ "RENO", false, false, false },
+	};
+	struct rule copy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, store(&self->rule, "ulp", cases[i].items, &self->error));
+		ASSERT_EQ(0, rule_copy(&copy, &self->rule));
+		EXPECT_EQ(cases[i].reno, rule_match_name(&copy, RULE_ULP, "reno"))
+			TH_LOG("reno: %s", cases[i].items);
+		EXPECT_EQ(cases[i].cubic, rule_match_name(&copy, RULE_ULP, "cubic"))
+			TH_LOG("cubic: %s", cases[i].items);
+		EXPECT_EQ(cases[i].none, rule_match_name(&copy, RULE_ULP, ""))
+			TH_LOG("none: %s", cases[i].items);
+		EXPECT_FALSE(rule_match_name(&copy, RULE_ULP, NULL))
+			TH_LOG("no such thing: %s", cases[i].items);
+		EXPECT_TRUE(rule_has(&copy, RULE_ULP));
+		EXPECT_FALSE(rule_has(&copy, RULE_CONGESTION));
+		EXPECT_TRUE(rule_selects(&copy));
+		rule_destroy(&copy);
+	}
+}
+
 TEST_F(model, selects_by_lists_alone)
 {
 	EXPECT_FALSE(rule_selects(&self->rule));
