@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of TCP states, and connections as text.
+ * Names of TCP states, and connections as text: printed and parsed.
  */
 #include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/inet.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 #include <asm/byteorder.h>
@@ -12,6 +14,9 @@
 #define STATES_SYNCHRONIZED	(CONN_STATES_ALL & ~TCPF_SYN_SENT)
 #define STATES_BUCKET		(TCPF_TIME_WAIT | TCPF_SYN_RECV)
 #define STATES_BIG		(CONN_STATES_ALL & ~STATES_BUCKET)
+
+/* "[ADDR%ZONE]:PORT", with room for an address and a port spelt at length. */
+#define END_MAX		128
 
 /* In the order in which BSD numbers them, which is that of a connection's life. */
 static const struct {
@@ -191,4 +196,149 @@ int conn_print(char *buf, size_t size, const struct conn *conn)
 	len += scnprintf(buf + len, size - len, " %s\n",
 			 conn_state_name(conn->state));
 	return len;
+}
+
+static int parse_ipv4(const char *text, struct range_key *key)
+{
+	char canonical[CONN_ADDR_MAX];
+	__be32 addr;
+
+	if (!in4_pton(text, -1, (void *)&addr, -1, NULL))
+		return -EINVAL;
+
+	/* Leading zeros are octal to some and decimal to others. */
+	*key = conn_ipv4_key(addr);
+	conn_print_addr(canonical, sizeof(canonical), key);
+	return strcmp(text, canonical) ? -EINVAL : 0;
+}
+
+/* in6_pton() does not mind leading zeros, however many. */
+static bool groups_are_canonical(const char *text)
+{
+	struct range_key ipv4;
+	size_t len;
+
+	for (; (len = strcspn(text, ":")), text[len]; text += len + 1)
+		if (len > 4)
+			return false;
+	return len <= 4 || !parse_ipv4(text, &ipv4);
+}
+
+static int parse_ipv6(const char *text, struct in6_addr *addr)
+{
+	const char *end;
+
+	if (!in6_pton(text, -1, addr->s6_addr, -1, &end) || *end ||
+	    !groups_are_canonical(text))
+		return -EINVAL;
+	return 0;
+}
+
+/* Takes "[ADDR]" apart; only an IPv6 address has brackets. */
+static int strip_brackets(char **text)
+{
+	char *end = strchr(*text, ']');
+
+	if (**text != '[')
+		return 0;
+	if (!end || end[1] || !strchr(*text, ':'))
+		return -EINVAL;
+
+	*end = '\0';
+	(*text)++;
+	return 0;
+}
+
+/**
+ * conn_parse_addr() - an address from text
+ * @text: an IPv4 or an IPv6 address, the latter with or without brackets; is
+ *        taken apart by that
+ * @key: set to its key; one that is v4-mapped has the key of the IPv4 address
+ *
+ * Return: 0 or -EINVAL.
+ */
+int conn_parse_addr(char *text, struct range_key *key)
+{
+	struct in6_addr addr;
+
+	if (strip_brackets(&text))
+		return -EINVAL;
+	if (!strchr(text, ':'))
+		return parse_ipv4(text, key);
+	if (parse_ipv6(text, &addr))
+		return -EINVAL;
+
+	*key = conn_ipv6_key(&addr);
+	return 0;
+}
+
+/**
+ * conn_parse_port() - a port from text
+ * @text: decimal digits and nothing else: no sign, no base prefix
+ * @port: set to the port
+ *
+ * Return: 0; -EINVAL if it is not from 1 to 65535.
+ */
+int conn_parse_port(const char *text, u16 *port)
+{
+	return isdigit(*text) && !kstrtou16(text, 10, port) && *port ? 0 : -EINVAL;
+}
+
+/* Removes the "%ZONE" of "ADDR%ZONE", "[ADDR%ZONE]" and "[ADDR]%ZONE". */
+static int strip_zone(char *text)
+{
+	char *zone = strchr(text, '%');
+	size_t len;
+
+	if (!zone)
+		return 0;
+	len = strcspn(zone, "]");
+	if (len < 2)
+		return -EINVAL;
+	memmove(zone, zone + len, strlen(zone + len) + 1);
+	return 0;
+}
+
+/* "ADDR:PORT": the last colon starts the port. */
+static int parse_end(const char *text, size_t len, struct range_key *addr, u16 *port)
+{
+	char end[END_MAX];
+	char *colon;
+
+	if (len >= sizeof(end))
+		return -EINVAL;
+	memcpy(end, text, len);
+	end[len] = '\0';
+
+	colon = strrchr(end, ':');
+	if (!colon)
+		return -EINVAL;
+	*colon++ = '\0';
+	if (conn_parse_port(colon, port) || strip_zone(end))
+		return -EINVAL;
+	return conn_parse_addr(end, addr);
+}
+
+/**
+ * conn_parse_ends() - the two ends that a line names
+ * @line: "ADDR:PORT ADDR:PORT", blanks before and between, and whatever may
+ *        follow behind another blank
+ * @ends: filled, except for the state
+ *
+ * An address may have a zone, as ss prints it, which does not count: a
+ * connection is meant on whichever device it is.
+ *
+ * Return: 0 or -EINVAL.
+ */
+int conn_parse_ends(const char *line, struct conn *ends)
+{
+	static const char blanks[] = " \t\v\f\r";
+	const char *local = line + strspn(line, blanks);
+	size_t len = strcspn(local, blanks);
+	const char *remote = local + len + strspn(local + len, blanks);
+
+	if (parse_end(local, len, &ends->saddr, &ends->sport) ||
+	    parse_end(remote, strcspn(remote, blanks), &ends->daddr, &ends->dport))
+		return -EINVAL;
+	return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 }

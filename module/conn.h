@@ -62,6 +62,10 @@ const char *conn_state_name(unsigned int state);
 unsigned int conn_state_by_rank(unsigned int rank);
 unsigned int conn_states_by_name(const char *name);
 
+int conn_parse_addr(char *text, struct range_key *key);
+int conn_parse_port(const char *text, u16 *port);
+int conn_parse_ends(const char *line, struct conn *ends);
+
 int conn_print_addr(char *buf, size_t size, const struct range_key *addr);
 int conn_print(char *buf, size_t size, const struct conn *conn);
 

@@ -10,7 +10,6 @@
 #include <linux/bitops.h>
 #include <linux/ctype.h>
 #include <linux/errno.h>
-#include <linux/inet.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -57,72 +56,6 @@ static unsigned int addr_width(const struct range_key *addr)
 	return addr->space == CONN_IPV4 ? 32 : 128;
 }
 
-static int parse_ipv4(const char *text, struct range_key *key)
-{
-	char canonical[CONN_ADDR_MAX];
-	__be32 addr;
-
-	if (!in4_pton(text, -1, (void *)&addr, -1, NULL))
-		return -EINVAL;
-
-	/* Leading zeros are octal to some and decimal to others. */
-	*key = conn_ipv4_key(addr);
-	conn_print_addr(canonical, sizeof(canonical), key);
-	return strcmp(text, canonical) ? -EINVAL : 0;
-}
-
-/* in6_pton() does not mind leading zeros, however many. */
-static bool groups_are_canonical(const char *text)
-{
-	struct range_key ipv4;
-	size_t len;
-
-	for (; (len = strcspn(text, ":")), text[len]; text += len + 1)
-		if (len > 4)
-			return false;
-	return len <= 4 || !parse_ipv4(text, &ipv4);
-}
-
-static int parse_ipv6(const char *text, struct in6_addr *addr)
-{
-	const char *end;
-
-	if (!in6_pton(text, -1, addr->s6_addr, -1, &end) || *end ||
-	    !groups_are_canonical(text))
-		return -EINVAL;
-	return 0;
-}
-
-/* Takes "[ADDR]" apart; only an IPv6 address has brackets. */
-static int strip_brackets(char **text)
-{
-	char *end = strchr(*text, ']');
-
-	if (**text != '[')
-		return 0;
-	if (!end || end[1] || !strchr(*text, ':'))
-		return -EINVAL;
-
-	*end = '\0';
-	(*text)++;
-	return 0;
-}
-
-static int parse_addr(char *text, struct range_key *key)
-{
-	struct in6_addr addr;
-
-	if (strip_brackets(&text))
-		return -EINVAL;
-	if (!strchr(text, ':'))
-		return parse_ipv4(text, key);
-	if (parse_ipv6(text, &addr))
-		return -EINVAL;
-
-	*key = conn_ipv6_key(&addr);
-	return 0;
-}
-
 /* Decimal digits and nothing else: no sign, no base prefix. */
 static int parse_number(const char *text, u64 max, u64 *value)
 {
@@ -149,7 +82,7 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 	u64 len;
 
 	*reason = "not an address";
-	if (parse_addr(addr, &r->first))
+	if (conn_parse_addr(addr, &r->first))
 		return -EINVAL;
 	mapped = mapped && r->first.space == CONN_IPV4;
 
@@ -176,7 +109,7 @@ static int parse_addr_range(char *first, char *last, struct key_range *r,
 	bool mapped = strchr(first, ':') && strchr(last, ':');
 
 	*reason = "not an address";
-	if (parse_addr(first, &r->first) || parse_addr(last, &r->last))
+	if (conn_parse_addr(first, &r->first) || conn_parse_addr(last, &r->last))
 		return -EINVAL;
 	if (mapped && r->first.space != r->last.space) {
 		unmap(&r->first);
@@ -204,7 +137,7 @@ static int addr_parse(struct ranges *into, char *item, const char **reason)
 		ret = parse_addr_range(item, sep, &r, reason);
 	} else {
 		*reason = "not an address";
-		ret = parse_addr(item, &r.first);
+		ret = conn_parse_addr(item, &r.first);
 		r.last = r.first;
 	}
 	return ret ? ret : ranges_add(into, &r);
@@ -246,10 +179,13 @@ static const struct item_type addr_type = {
 
 static int parse_port(const char *text, struct range_key *key)
 {
-	*key = (struct range_key){};
-	if (parse_number(text, U16_MAX, &key->lo) || !key->lo)
-		return -EINVAL;
-	return 0;
+	u16 port;
+	int ret;
+
+	ret = conn_parse_port(text, &port);
+	if (!ret)
+		*key = (struct range_key){ .lo = port };
+	return ret;
 }
 
 static int port_parse(struct ranges *into, char *item, const char **reason)

@@ -199,9 +199,9 @@ static struct conn conn_of(const char *saddr, u16 sport, const char *daddr,
 	char text[CONN_ADDR_MAX];
 
 	strcpy(text, saddr);
-	parse_addr(text, &conn.saddr);
+	conn_parse_addr(text, &conn.saddr);
 	strcpy(text, daddr);
-	parse_addr(text, &conn.daddr);
+	conn_parse_addr(text, &conn.daddr);
 	return conn;
 }
 
@@ -363,6 +363,75 @@ TEST(prints_connections_as_listings_have_them)
 		       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535, TCP_ESTABLISHED);
 	EXPECT_GT(CONN_LINE_MAX - 1, conn_print(line, sizeof(line), &conn));
 	EXPECT_EQ('\n', line[strlen(line) - 1]);
+}
+
+TEST(parses_the_ends_that_a_line_names)
+{
+	static const struct {
+		const char *line, *ends;
+	} cases[] = {
+		{ "10.31.1.141:51436 192.168.0.1:143", "10.31.1.141:51436 192.168.0.1:143" },
+		{ " \t10.0.0.1:1\t \t10.0.0.2:2\tESTABLISHED [\r", "10.0.0.1:1 10.0.0.2:2" },
+		{ "10.0.0.1:065535 10.0.0.2:1 ", "10.0.0.1:65535 10.0.0.2:1" },
+		{ "::1:34717 ::1:22", "[::1]:34717 [::1]:22" },
+		{ "[::1]:34717 2001:DB8:0:0::1:22", "[::1]:34717 [2001:db8::1]:22" },
+		{ ":::22 ::1:1", "[::]:22 [::1]:1" },
+		{ "::ffff:10.0.0.1:80 [::ffff:a00:2]:81", "10.0.0.1:80 10.0.0.2:81" },
+		{ "[fe80::1]%eth0:22 [fe80::2%eth0]:1", "[fe80::1]:22 [fe80::2]:1" },
+		{ "fe80::1%eth0.7:22 fe80::2:1", "[fe80::1]:22 [fe80::2]:1" },
+		{ "127.0.0.1%lo:80 127.0.0.1:81", "127.0.0.1:80 127.0.0.1:81" },
+		{ "10.0.0.1:80 [::ffff:10.0.0.2]:81", "10.0.0.1:80 10.0.0.2:81" },
+	};
+	char line[CONN_LINE_MAX], expected[CONN_LINE_MAX];
+	struct conn ends = { .state = TCP_ESTABLISHED };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXPECT_EQ(0, conn_parse_ends(cases[i].line, &ends))
+			TH_LOG("'%s'", cases[i].line);
+		conn_print(line, sizeof(line), &ends);
+		snprintf(expected, sizeof(expected), "%s ESTABLISHED\n", cases[i].ends);
+		EXPECT_STREQ(expected, line);
+	}
+}
+
+TEST(refuses_lines_that_name_no_ends)
+{
+	static const char *const lines[] = {
+		"", " ", "10.0.0.1:80", "10.0.0.1:80 ", "x y", ": :",
+		"10.0.0.1:80 10.0.0.2", "10.0.0.1 10.0.0.2:80", ":80 :80",
+		"10.0.0.1:0 10.0.0.2:80", "10.0.0.1:65536 10.0.0.2:80",
+		"10.0.0.1:+1 10.0.0.2:80", "10.0.0.1:-1 10.0.0.2:80",
+		"10.0.0.1:0x1 10.0.0.2:80", "10.0.0.1:80, 10.0.0.2:80",
+		"10.0.0.1:80,10.0.0.2:80", "10.0.0:80 10.0.0.2:80",
+		"010.0.0.1:80 10.0.0.2:80", "[10.0.0.1]:80 10.0.0.2:80",
+		"10.0.0.1:80 [::1]:80", "[::1]:80 10.0.0.2:80", "[::1:80 [::1]:80",
+		"::1]:80 [::1]:80", "[::1]80 [::1]:80", "[]:80 [::1]:80",
+		"[fe80::1]%:22 [fe80::2]:1", "[fe80::1%]:22 [fe80::2]:1",
+		"%eth0:22 [fe80::2]:1", "fe80::1%eth0]:22 fe80::2:1",
+		"tcp 0 0 10.0.0.1:80 10.0.0.2:80", "*:80 10.0.0.2:80",
+	};
+	struct conn ends;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++)
+		EXPECT_EQ(-EINVAL, conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
+}
+
+TEST(refuses_ends_that_are_too_long)
+{
+	char line[1000];
+	size_t len;
+
+	for (len = 1; len < 900; len++) {
+		snprintf(line, sizeof(line), "10.0.0.1:%0*d 10.0.0.2:80", (int)len, 80);
+		conn_parse_ends(line, &(struct conn){});
+		snprintf(line, sizeof(line), "10.0.0.1:80 ::%0*d:80", (int)len, 80);
+		EXPECT_EQ(-EINVAL, conn_parse_ends(line, &(struct conn){}));
+		memset(line, ':', len);
+		line[len] = '\0';
+		EXPECT_EQ(-EINVAL, conn_parse_ends(line, &(struct conn){}));
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -85,6 +85,20 @@ static inline int kstrtou64(const char *s, unsigned int base, u64 *res)
 	return end == s || *end ? -EINVAL : 0;
 }
 
+static inline int kstrtou16(const char *s, unsigned int base, u16 *res)
+{
+	u64 value;
+	int ret;
+
+	ret = kstrtou64(s, base, &value);
+	if (ret)
+		return ret;
+	if (value > U16_MAX)
+		return -ERANGE;
+	*res = value;
+	return 0;
+}
+
 static inline int in4_pton(const char *src, int len, u8 *dst, int delim,
 			   const char **end)
 {
