@@ -6,6 +6,7 @@
 #ifndef TCPDROP_COMPAT_H
 #define TCPDROP_COMPAT_H
 
+#include <linux/proc_fs.h>
 #include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -19,6 +20,18 @@
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
 #define TCPDROP_NO_LHASH2_NULLS
+#endif
+
+/*
+ * TCPDROP_NO_PDE_DATA: pde_data() is called PDE_DATA().
+ * Renamed in 5.17; delete with support for 5.10 and 5.15.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
+#define TCPDROP_NO_PDE_DATA
+#endif
+
+#ifdef TCPDROP_NO_PDE_DATA
+#define pde_data(inode) PDE_DATA(inode)
 #endif
 
 static inline unsigned int listen_table_size(const struct inet_hashinfo *hashinfo)

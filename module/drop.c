@@ -57,7 +57,7 @@
 /**
  * struct commit - what the workers on a commit share
  * @walk: what to look through
- * @task: who commits
+ * @task: who commits, a signal to whom ends it; NULL if none does
  * @result: what was done so far
  * @next: the first bucket that nobody has claimed, counted from the first of
  *        @walk; runs on past the last
@@ -115,7 +115,7 @@ static void stop_all(struct commit *commit, int err)
 /* A signal to the committing task stops its workers too: it waits for them. */
 static bool must_stop(const struct drop *drop)
 {
-	if (signal_pending(drop->commit->task))
+	if (drop->commit->task && signal_pending(drop->commit->task))
 		stop_all(drop->commit, -EINTR);
 	return READ_ONCE(drop->commit->err);
 }
@@ -445,6 +445,42 @@ static int check_limit(const struct commit *commit)
 
 	atomic_long_set(&commit->result->matched, count);
 	return -E2BIG;
+}
+
+/**
+ * drop_ends() - drop the sockets that have given ends
+ * @net: the namespace, which cannot be freed now
+ * @ends: the ends
+ * @batch: room to work in, all zero or as the last call left it; to be freed
+ *         by batch_free()
+ *
+ * Does not wait for a socket that its owner is using, and goes through with
+ * what it has begun whatever signals come.
+ *
+ * Context: process context; may sleep.
+ * Return: 0 if there were any and all of them are gone; -ESRCH if there was
+ * none; -EBUSY if one still stands; -ENOMEM.
+ */
+int drop_ends(struct net *net, const struct conn *ends, struct batch *batch)
+{
+	struct drop_result result = {};
+	struct commit commit = { .result = &result };
+	struct drop drop = { .commit = &commit, .batch = *batch, .last = true };
+	int ret;
+
+	ret = walk_init_ends(&commit.walk, net, ends);
+	if (ret)
+		return ret;
+	drop.walk = commit.walk;
+	drop_part(&drop);
+	walk_exit(&commit.walk);
+	*batch = drop.batch;
+
+	if (commit.err)
+		return commit.err;
+	if (atomic_long_read(&result.failed))
+		return -EBUSY;
+	return atomic_long_read(&result.dropped) ? 0 : -ESRCH;
 }
 
 /**

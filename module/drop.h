@@ -10,6 +10,8 @@
 
 #include "conn.h"
 
+struct batch;
+struct net;
 struct rule;
 
 /**
@@ -34,6 +36,7 @@ struct drop_result {
 	atomic_long_t states[CONN_STATE_MAX];
 };
 
+int drop_ends(struct net *net, const struct conn *ends, struct batch *batch);
 int drop_commit(const struct rule *rule, struct drop_result *result);
 int drop_init(void);
 void drop_exit(void);

@@ -4,6 +4,7 @@
 #include "abort.h"
 #include "configfs.h"
 #include "drop.h"
+#include "procfs.h"
 
 static int __init tcpdrop_init(void)
 {
@@ -17,15 +18,26 @@ static int __init tcpdrop_init(void)
 	if (ret)
 		return ret;
 
+	ret = tcpdrop_procfs_init();
+	if (ret)
+		goto undo_drop;
+
 	ret = tcpdrop_configfs_init();
 	if (ret)
-		drop_exit();
+		goto undo_procfs;
+	return 0;
+
+undo_procfs:
+	tcpdrop_procfs_exit();
+undo_drop:
+	drop_exit();
 	return ret;
 }
 
 static void __exit tcpdrop_exit(void)
 {
 	tcpdrop_configfs_exit();
+	tcpdrop_procfs_exit();
 	drop_exit();
 }
 

@@ -64,6 +64,12 @@ static u32 ends_hash(const struct net *net, const struct conn *ends)
 			    htonl(ends->daddr.lo), htons(ends->dport));
 }
 
+static void look_at_one(struct walk *walk, const struct conn *ends)
+{
+	walk->first = ends_hash(walk->net, ends) & walk_hashinfo(walk)->ehash_mask;
+	walk->end = walk->first + 1;
+}
+
 /**
  * walk_permitted() - may the calling process look and drop?
  *
@@ -94,20 +100,63 @@ int walk_init(struct walk *walk, const struct rule *rule)
 	if (!walk_permitted())
 		return -EPERM;
 
-	walk->rule = rule;
-	walk->net = get_net(current->nsproxy->net_ns);
-	hashinfo = walk_hashinfo(walk);
-
+	*walk = (struct walk){
+		.rule = rule,
+		.net = get_net(current->nsproxy->net_ns),
+	};
 	if (rule_exact(rule, &ends)) {
-		walk->first = ends_hash(walk->net, &ends) & hashinfo->ehash_mask;
-		walk->end = walk->first + 1;
+		look_at_one(walk, &ends);
 		return 0;
 	}
 
-	walk->first = 0;
+	hashinfo = walk_hashinfo(walk);
 	walk->end = ehash_size(hashinfo);
 	if (rule->states & TCPF_LISTEN)
 		walk->end += listen_table_size(hashinfo);
+	return 0;
+}
+
+/**
+ * walk_init_net() - prepare to look for all connections of a namespace
+ * @walk: the walk, to be given back by walk_exit() if this succeeds
+ * @net: the namespace, which cannot be freed now, but may be going away
+ *
+ * Who may look is up to the caller.
+ *
+ * Context: any.
+ * Return: 0, or -ESRCH if nobody uses the namespace any more.
+ */
+int walk_init_net(struct walk *walk, struct net *net)
+{
+	static const struct rule everything = { .states = CONN_STATES_ALL };
+
+	*walk = (struct walk){ .rule = &everything, .net = maybe_get_net(net) };
+	if (!walk->net)
+		return -ESRCH;
+	walk->end = ehash_size(walk_hashinfo(walk));
+	return 0;
+}
+
+/**
+ * walk_init_ends() - prepare to look for the sockets with given ends
+ * @walk: the walk, to be given back by walk_exit() if this succeeds
+ * @net: the namespace, which cannot be freed now, but may be going away
+ * @ends: the ends; must outlive the walk
+ *
+ * As walk_init_net(), but all that can match is in one bucket.
+ *
+ * Context: any.
+ * Return: 0, or -ESRCH if nobody uses the namespace any more.
+ */
+int walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends)
+{
+	int ret;
+
+	ret = walk_init_net(walk, net);
+	if (ret)
+		return ret;
+	walk->ends = ends;
+	look_at_one(walk, ends);
 	return 0;
 }
 
@@ -213,6 +262,13 @@ static const char *sock_ulp(const struct sock *sk)
 	return ops ? ops->name : "";
 }
 
+static bool same_ends(const struct conn *a, const struct conn *b)
+{
+	return a->sport == b->sport && a->dport == b->dport &&
+	       !range_key_cmp(&a->saddr, &b->saddr) &&
+	       !range_key_cmp(&a->daddr, &b->daddr);
+}
+
 /* What a rule does not ask for is not read. */
 static bool names_match(const struct rule *rule, const struct sock *sk)
 {
@@ -230,6 +286,8 @@ static bool walk_match(const struct walk *walk, const struct sock *sk,
 		return false;
 
 	conn_from_sock(conn, sk);
+	if (walk->ends && !same_ends(conn, walk->ends))
+		return false;
 	return rule_match(walk->rule, conn) && !sock_is_exempt(sk) &&
 	       names_match(walk->rule, sk);
 }
@@ -290,13 +348,6 @@ void walk_bucket(const struct walk *walk, unsigned int bucket,
 		walk_established(walk, bucket, visit, arg);
 	else
 		walk_listeners(walk, bucket - size, visit, arg);
-}
-
-static bool same_ends(const struct conn *a, const struct conn *b)
-{
-	return a->sport == b->sport && a->dport == b->dport &&
-	       !range_key_cmp(&a->saddr, &b->saddr) &&
-	       !range_key_cmp(&a->daddr, &b->daddr);
 }
 
 /**
@@ -453,6 +504,35 @@ void batch_free(struct batch *batch)
 	kvfree(batch->v);
 }
 
+static void note_visit(struct sock *sk, const struct conn *conn, void *arg)
+{
+	batch_add(arg, sk, conn);
+}
+
+/**
+ * walk_note() - note the matching sockets of one bucket
+ * @walk: the walk
+ * @bucket: its number, from @walk->first to below @walk->end
+ * @batch: filled with their facts, and those of no others; nothing is pinned
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM with @batch empty.
+ */
+int walk_note(const struct walk *walk, unsigned int bucket, struct batch *batch)
+{
+	int ret;
+
+	batch->nr = 0;
+	walk_bucket(walk, bucket, note_visit, batch);
+	while (batch->missed) {
+		ret = batch_grow(batch);
+		if (ret)
+			return ret;
+		walk_bucket(walk, bucket, note_visit, batch);
+	}
+	return 0;
+}
+
 static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
 {
 	u64 *count = arg;
@@ -509,26 +589,15 @@ static int text_reserve(struct text *text, size_t more)
 	return 0;
 }
 
-static void list_visit(struct sock *sk, const struct conn *conn, void *arg)
-{
-	batch_add(arg, sk, conn);
-}
-
 static int list_bucket(const struct walk *walk, unsigned int bucket,
 		       struct batch *batch, struct text *text)
 {
 	size_t i;
 	int ret;
 
-	batch->nr = 0;
-	walk_bucket(walk, bucket, list_visit, batch);
-	while (batch->missed) {
-		ret = batch_grow(batch);
-		if (ret)
-			return ret;
-		walk_bucket(walk, bucket, list_visit, batch);
-	}
-
+	ret = walk_note(walk, bucket, batch);
+	if (ret)
+		return ret;
 	ret = text_reserve(text, batch->nr * CONN_LINE_MAX);
 	if (ret)
 		return ret;

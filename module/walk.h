@@ -16,6 +16,7 @@ struct sock;
 /**
  * struct walk - what to look through
  * @rule: the rule that chooses the sockets, made by rule_copy()
+ * @ends: the only ends that match, NULL for any
  * @net: the namespace, held by the walk
  * @first: the first bucket that can hold a match
  * @end: one past the last
@@ -25,6 +26,7 @@ struct sock;
  */
 struct walk {
 	const struct rule *rule;
+	const struct conn *ends;
 	struct net *net;
 	unsigned int first;
 	unsigned int end;
@@ -71,6 +73,8 @@ void batch_free(struct batch *batch);
 
 bool walk_permitted(void);
 int walk_init(struct walk *walk, const struct rule *rule);
+int walk_init_net(struct walk *walk, struct net *net);
+int walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends);
 void walk_exit(struct walk *walk);
 void walk_bucket(const struct walk *walk, unsigned int bucket,
 		 walk_visit_t visit, void *arg);
@@ -80,6 +84,7 @@ bool walk_has_successor(const struct walk *walk, const struct sock *sk,
 bool walk_rematch(const struct walk *walk, struct sock *sk,
 		  const struct conn *was, struct conn *now);
 unsigned int walk_next(const struct walk *walk, unsigned int bucket);
+int walk_note(const struct walk *walk, unsigned int bucket, struct batch *batch);
 u64 walk_count(const struct walk *walk);
 int walk_list(const struct walk *walk, char **list, size_t *len);
 
