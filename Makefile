@@ -8,9 +8,7 @@ all:
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module clean
 
-install: all
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules_install
-	depmod
+include scripts/install.mk
 
 load: all
 	modprobe configfs
@@ -40,7 +38,9 @@ check:
 help:
 	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
 	@echo 'clean          remove what all has made'
-	@echo 'install        the module, for modprobe'
+	@echo 'install        the module, for modprobe, the command tcpdrop and its manual pages;'
+	@echo '               PREFIX, DESTDIR and INSTALL_MOD_PATH are honoured'
+	@echo 'uninstall      remove these'
 	@echo 'load, unload   insert the module into the running kernel, remove it'
 	@echo 'demo           real connections dropped by rules, in a virtual machine'
 	@echo 'shell          a virtual machine with the module and a prompt'
@@ -49,4 +49,4 @@ help:
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'check          style and static checks of the sources'
 
-.PHONY: all clean install load unload demo bench shell kselftest kselftest-all check help
+.PHONY: all clean load unload demo bench shell kselftest kselftest-all check help

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# make install and make uninstall; the top Makefile includes this and knows KDIR and all.
+#
+# PREFIX            where the command, its completion and the manual pages go
+# DESTDIR           a directory that stands for /: nothing outside of it changes
+# INSTALL_MOD_PATH  the same for the module alone
+
+PREFIX ?= /usr/local
+
+sbin_dir = $(DESTDIR)$(PREFIX)/sbin
+man_dir = $(DESTDIR)$(PREFIX)/share/man
+completion_dir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+mod_root = $(or $(INSTALL_MOD_PATH),$(DESTDIR))
+kernel_release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' $(KDIR)/include/generated/utsrelease.h)
+
+install: install-module install-command
+
+install-module: all
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/module INSTALL_MOD_PATH=$(mod_root) modules_install
+	$(if $(mod_root),,depmod $(kernel_release))
+
+install-command:
+	install -D -m 755 scripts/tcpdrop $(sbin_dir)/tcpdrop
+	install -D -m 644 scripts/completion/tcpdrop.bash $(completion_dir)/tcpdrop
+	install -D -m 644 Documentation/man/tcpdrop.4 $(man_dir)/man4/tcpdrop.4
+	install -D -m 644 Documentation/man/tcpdrop.8 $(man_dir)/man8/tcpdrop.8
+
+# Kernels differ in the directory that they put modules from elsewhere in.
+uninstall:
+	rm -f $(sbin_dir)/tcpdrop $(completion_dir)/tcpdrop
+	rm -f $(man_dir)/man4/tcpdrop.4 $(man_dir)/man8/tcpdrop.8
+	rm -f $(foreach dir,extra updates,$(mod_root)/lib/modules/$(kernel_release)/$(dir)/tcpdrop.ko*)
+	$(if $(mod_root),,depmod $(kernel_release))
+
+.PHONY: install install-module install-command uninstall
