@@ -746,7 +746,7 @@ rules_are()
 	[ "$(ls "$rules")" = "$1" ]
 }
 
-# A list that nobody reads keeps the command and its rule waiting.
+# A list that nobody reads keeps the command and its rule waiting. The shell says "Terminated".
 leaves_no_rule()
 {
 	ask connect many 127.0.0.1 count=2000 cc=reno
@@ -757,7 +757,7 @@ leaves_no_rule()
 	expect_equal "the rules" "$(ls "$rules")" others
 	mkfifo "$tmp/fifo"
 	defer rm "$tmp/fifo"
-	setsid tcpdrop -l -C reno >"$tmp/fifo" 2>&1 &
+	setsid tcpdrop -l -C reno >"$tmp/fifo" 2>/dev/null &
 	exec 9<"$tmp/fifo"
 	read -r <&9
 	not rules_are others
