@@ -25,6 +25,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
@@ -87,6 +88,7 @@ struct commit {
  * @nr_retry: how many there are
  * @cap_retry: how many fit in @retry
  * @last: nothing is put off any more
+ * @end: until when to wait for owners, in jiffies; 0 if it is not time for that
  */
 struct drop {
 	struct commit *commit;
@@ -101,6 +103,7 @@ struct drop {
 	size_t nr_retry;
 	size_t cap_retry;
 	bool last;
+	unsigned long end;
 };
 
 /* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
@@ -195,6 +198,19 @@ static bool limit_reached(const struct drop *drop)
 	return max && atomic_long_read(&drop->commit->result->dropped) >= max;
 }
 
+/*
+ * A process that sends all the time is hardly ever seen outside of a system
+ * call by somebody who looks now and then, since it is inside of one that it
+ * gives way to others. Who waits in the queue of the socket's lock is woken
+ * when it lets go; a tick is enough to tell whether it is stuck.
+ */
+static void wait_for_owner(const struct drop *drop, struct sock *sk)
+{
+	if (!drop->end || time_after(jiffies, drop->end) || !sk_fullsock(sk))
+		return;
+	wait_event_timeout(sk->sk_lock.wq, !sock_owned_by_user_nocheck(sk), 1);
+}
+
 /* Sets @again if an object was not what it had been. */
 static void drop_batch(struct drop *drop, bool *again)
 {
@@ -206,6 +222,7 @@ static void drop_batch(struct drop *drop, bool *again)
 		if (must_stop(drop))
 			break;
 
+		wait_for_owner(drop, v[i].sk);
 		switch (abort_sock(&drop->walk, &v[i])) {
 		case ABORT_DONE:
 			count_done(drop, &v[i]);
@@ -394,6 +411,7 @@ static void run_workers(struct drop *workers, unsigned int nr)
 /* Comes back to what one worker has put off, until its owners have had their time. */
 static void finish_worker(struct drop *worker, unsigned long end)
 {
+	worker->end = end;
 	while (worker->nr_retry && !must_stop(worker)) {
 		schedule_timeout_interruptible(1);
 		worker->last = time_after(jiffies, end);
@@ -411,7 +429,7 @@ static int drop_all(struct commit *commit)
 		return -ENOMEM;
 
 	run_workers(workers, nr);
-	end = jiffies + OWNER_TIMEOUT;
+	end = (jiffies + OWNER_TIMEOUT) | 1;
 	for (i = 0; i < nr; i++)
 		finish_worker(&workers[i], end);
 	workers_free(workers, nr);
@@ -453,19 +471,21 @@ static int check_limit(const struct commit *commit)
  * @ends: the ends
  * @batch: room to work in, all zero or as the last call left it; to be freed
  *         by batch_free()
+ * @end: until when to wait, for a tick, for an owner that is using a socket, in
+ *       jiffies; 0 not to wait at all
  *
- * Does not wait for a socket that its owner is using, and goes through with
- * what it has begun whatever signals come.
+ * Goes through with what it has begun whatever signals come.
  *
  * Context: process context; may sleep.
  * Return: 0 if there were any and all of them are gone; -ESRCH if there was
  * none; -EBUSY if one still stands; -ENOMEM.
  */
-int drop_ends(struct net *net, const struct conn *ends, struct batch *batch)
+int drop_ends(struct net *net, const struct conn *ends, struct batch *batch,
+	      unsigned long end)
 {
 	struct drop_result result = {};
 	struct commit commit = { .result = &result };
-	struct drop drop = { .commit = &commit, .batch = *batch, .last = true };
+	struct drop drop = { .commit = &commit, .batch = *batch, .last = true, .end = end };
 	int ret;
 
 	ret = walk_init_ends(&commit.walk, net, ends);

@@ -36,7 +36,8 @@ struct drop_result {
 	atomic_long_t states[CONN_STATE_MAX];
 };
 
-int drop_ends(struct net *net, const struct conn *ends, struct batch *batch);
+int drop_ends(struct net *net, const struct conn *ends, struct batch *batch,
+	      unsigned long end);
 int drop_commit(const struct rule *rule, struct drop_result *result);
 int drop_init(void);
 void drop_exit(void);

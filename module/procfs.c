@@ -204,7 +204,7 @@ static void try_busy(struct proc_file *pf, struct tally *tally, bool last)
 	int ret;
 
 	for (i = 0; i < writer->nr_busy; i++) {
-		ret = drop_ends(pf->net, &writer->busy[i], &writer->room);
+		ret = drop_ends(pf->net, &writer->busy[i], &writer->room, tally->deadline);
 		if (ret == -EBUSY && !last)
 			writer->busy[left++] = writer->busy[i];
 		else
@@ -264,7 +264,7 @@ static int take_line(struct proc_file *pf, struct tally *tally)
 
 	if (writer->nr_busy == BUSY_MAX)
 		settle_busy(pf, tally);
-	ret = drop_ends(pf->net, &ends, &writer->room);
+	ret = drop_ends(pf->net, &ends, &writer->room, 0);
 	if (ret == -ENOMEM)
 		return ret;
 
