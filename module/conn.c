@@ -295,7 +295,8 @@ static int strip_zone(char *text)
 	len = strcspn(zone, "]");
 	if (len < 2)
 		return -EINVAL;
-	memmove(zone, zone + len, strlen(zone + len) + 1);
+	while ((*zone = zone[len]))
+		zone++;
 	return 0;
 }
 
