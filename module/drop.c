@@ -206,9 +206,15 @@ static bool limit_reached(const struct drop *drop)
  */
 static void wait_for_owner(const struct drop *drop, struct sock *sk)
 {
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+
 	if (!drop->end || time_after(jiffies, drop->end) || !sk_fullsock(sk))
 		return;
-	wait_event_timeout(sk->sk_lock.wq, !sock_owned_by_user_nocheck(sk), 1);
+
+	add_wait_queue(&sk->sk_lock.wq, &wait);
+	if (sock_owned_by_user_nocheck(sk))
+		wait_woken(&wait, TASK_UNINTERRUPTIBLE, 1);
+	remove_wait_queue(&sk->sk_lock.wq, &wait);
 }
 
 /* Sets @again if an object was not what it had been. */
