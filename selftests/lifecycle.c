@@ -106,13 +106,15 @@ FIXTURE_TEARDOWN(rule_files)
 }
 
 static const char * const readable[] = {
-	"saddr", "daddr", "sport", "dport", "port", "state", "netns", "max", "count",
+	"saddr", "daddr", "sport", "dport", "port", "state", "congestion", "ulp", "netns",
+	"max", "count",
 	"list", "last_error", "result/matched", "result/dropped", "result/failed",
 	"result/remaining", "result/elapsed_us", "result/states",
 };
 
 static const char * const writable[] = {
-	"saddr", "daddr", "sport", "dport", "port", "state", "netns", "max", "commit",
+	"saddr", "daddr", "sport", "dport", "port", "state", "congestion", "ulp", "netns",
+	"max", "commit",
 };
 
 static void open_all(struct __test_metadata *_metadata, const struct rule *rule,

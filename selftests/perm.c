@@ -31,6 +31,8 @@ static const struct {
 	{ "dport", "1" },
 	{ "port", "1" },
 	{ "state", "TIME_WAIT" },
+	{ "congestion", "reno" },
+	{ "ulp", "tls" },
 	{ "netns", "self" },
 	{ "max", "1" },
 };
