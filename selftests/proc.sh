@@ -12,6 +12,13 @@ put()
 	printf '%b' "$1" | dd of="$proc" obs=1M status=none
 }
 
+# In large blocks: of what cat writes the last piece may be a single line, whose connection has gone
+# with its other end, and that line's fate would be ESRCH.
+clear_all()
+{
+	dd if="$proc" of="$proc" obs=1M status=none
+}
+
 expect_refused()
 {
 	expect_exit 1
@@ -150,7 +157,7 @@ lists_time_wait()
 	expect_listing "$line TIME_WAIT"
 	make_time_wait ::1
 	grep -qxF "$line TIME_WAIT" "$proc"
-	cat "$proc" >"$proc"
+	clear_all
 }
 
 lists_syn_sent()
@@ -196,7 +203,7 @@ lists_under_churn()
 		check_churned "$tmp/listing"
 	done
 	wait $!
-	cat "$proc" >"$proc"
+	clear_all
 }
 
 lists_no_protected()
@@ -710,7 +717,7 @@ drops_all()
 {
 	ask connect targets 127.0.0.1 count=500
 	ask connect more ::1 count=500
-	run eval 'cat "$proc" >"$proc"'
+	run clear_all
 	expect_taken
 	expect_gone targets
 	expect_gone more
