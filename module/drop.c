@@ -52,9 +52,6 @@
 /* More workers would take the machine away from what it is there for. */
 #define MAX_WORKERS	8
 
-/* How long the owners of sockets may keep them in system calls, all told. */
-#define OWNER_TIMEOUT	(2 * HZ)
-
 /**
  * struct commit - what the workers on a commit share
  * @walk: what to look through
@@ -435,7 +432,7 @@ static int drop_all(struct commit *commit)
 		return -ENOMEM;
 
 	run_workers(workers, nr);
-	end = (jiffies + OWNER_TIMEOUT) | 1;
+	end = drop_deadline();
 	for (i = 0; i < nr; i++)
 		finish_worker(&workers[i], end);
 	workers_free(workers, nr);

@@ -6,6 +6,7 @@
 #define TCPDROP_DROP_H
 
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 #include "conn.h"
@@ -35,6 +36,19 @@ struct drop_result {
 	atomic_long_t elapsed_us;
 	atomic_long_t states[CONN_STATE_MAX];
 };
+
+/* How long the owners of sockets may keep them in system calls, all told. */
+#define DROP_OWNER_TIMEOUT	(2 * HZ)
+
+/**
+ * drop_deadline() - until when to wait for owners, from now on
+ *
+ * Return: a time in jiffies, never 0.
+ */
+static inline unsigned long drop_deadline(void)
+{
+	return (jiffies + DROP_OWNER_TIMEOUT) | 1;
+}
 
 int drop_ends(struct net *net, const struct conn *ends, struct batch *batch,
 	      unsigned long end);

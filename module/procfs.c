@@ -42,9 +42,6 @@
 /* How many connections of one write may wait for their owners. */
 #define BUSY_MAX	32
 
-/* How long the owners of sockets may keep them in system calls, all told. */
-#define OWNER_TIMEOUT	(2 * HZ)
-
 /**
  * struct reader - where a listing is
  * @walk: the walk; holds the namespace from start to stop only
@@ -220,7 +217,7 @@ static void try_busy(struct proc_file *pf, struct tally *tally, bool last)
 static void settle_busy(struct proc_file *pf, struct tally *tally)
 {
 	if (pf->writer.nr_busy && !tally->deadline)
-		tally->deadline = (jiffies + OWNER_TIMEOUT) | 1;
+		tally->deadline = drop_deadline();
 
 	while (pf->writer.nr_busy) {
 		schedule_timeout_killable(1);
