@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@
 #include "tcpdrop_conn.h"
 
 #define CONNS 20
-#define STUCK 3
+#define STUCK 8
+#define CROWD 2000	/* enough for the kernel to use several CPUs, if it has them */
 
 /* A thread that sends from @page, which is not there. */
 struct sender {
@@ -160,6 +162,32 @@ TEST_F(stuck, a_commit_ends_with_all_others_dropped_and_the_stuck_failed)
 	for (i = STUCK; i < CONNS; i++)
 		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd));
 	let_go(_metadata, self->sender, self->faults);
+}
+
+/* Whichever CPU came upon them. */
+TEST_F(stuck, a_commit_fails_just_the_stuck_among_thousands)
+{
+	struct rlimit files = { 2 * CROWD + 1000, 2 * CROWD + 1000 };
+	struct pair *crowd = calloc(CROWD, sizeof(*crowd));
+	int i, listener;
+
+	ASSERT_NE(NULL, crowd);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	listener = sock_listen(IPV4, "127.5.0.1", 7000);
+	ASSERT_LE(0, listener);
+	for (i = 0; i < CROWD; i++)
+		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.5.0.2", 0, &crowd[i]));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "+127.5.0.2"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	expect_result(_metadata, &self->rule, CONNS - STUCK + CROWD, STUCK);
+	for (i = 0; i < CROWD; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(crowd[i].client));
+	for (i = STUCK; i < CONNS; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd));
+	let_go(_metadata, self->sender, self->faults);
+	free(crowd);
 }
 
 TEST_F(stuck, who_could_not_be_dropped_lives_on_and_can_be_dropped_later)
