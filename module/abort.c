@@ -228,12 +228,10 @@ static enum abort_verdict abort_claimed(const struct walk *walk,
 					struct batch_entry *entry)
 {
 	struct sock *sk = entry->sk;
-	struct conn now;
 
-	if (!walk_rematch(walk, sk, &entry->conn, &now))
+	if (!walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
 
-	entry->conn.state = now.state;
 	switch (inet_sk_state_load(sk)) {
 	case TCP_TIME_WAIT:
 		return abort_time_wait(sk);

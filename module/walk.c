@@ -398,25 +398,29 @@ bool walk_has_successor(const struct walk *walk, const struct sock *sk,
  * walk_rematch() - does a socket that matched still do so?
  * @walk: the walk
  * @sk: the socket, on which the caller has a reference
- * @was: its facts when it matched
- * @now: filled with its facts of this moment
+ * @conn: its facts when it matched; its state is brought up to date
  *
  * Between the match and the drop it may have been closed, and even connected
- * anew to somebody else.
+ * anew to somebody else. Requests and minisocks are what they are.
  *
  * Context: any; no lock is needed, and none makes the answer last.
  * Return: true if it is still linked, has the same ends and a state that the
  * rule means.
  */
-bool walk_rematch(const struct walk *walk, struct sock *sk,
-		  const struct conn *was, struct conn *now)
+bool walk_rematch(const struct walk *walk, struct sock *sk, struct conn *conn)
 {
+	struct conn now;
+
 	if (!walk_is_linked(sk))
 		return false;
+	if (sk_fullsock(sk)) {
+		conn_from_sock(&now, sk);
+		if (!same_ends(&now, conn))
+			return false;
+	}
 
-	conn_from_sock(now, sk);
-	return same_ends(now, was) && walk->rule->states & BIT(now->state) &&
-	       !sock_is_exempt(sk);
+	conn->state = sock_conn_state(sk);
+	return walk->rule->states & BIT(conn->state) && !sock_is_exempt(sk);
 }
 
 static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)

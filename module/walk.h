@@ -81,8 +81,7 @@ void walk_bucket(const struct walk *walk, unsigned int bucket,
 bool walk_is_linked(const struct sock *sk);
 bool walk_has_successor(const struct walk *walk, const struct sock *sk,
 			const struct conn *conn);
-bool walk_rematch(const struct walk *walk, struct sock *sk,
-		  const struct conn *was, struct conn *now);
+bool walk_rematch(const struct walk *walk, struct sock *sk, struct conn *conn);
 unsigned int walk_next(const struct walk *walk, unsigned int bucket);
 int walk_note(const struct walk *walk, unsigned int bucket, struct batch *batch);
 u64 walk_count(const struct walk *walk);
