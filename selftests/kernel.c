@@ -286,7 +286,7 @@ TEST_F(kernel, a_request_to_a_listener_of_the_kernels_is_the_kernels)
 	ASSERT_EQ(0, sock_nonblock(client));
 	ASSERT_EQ(-EINPROGRESS, sock_connect(client, IPV4, &callback));
 	swapped = ends_swap(&ends);
-	ASSERT_TRUE(ends_in_table(&swapped));
+	ASSERT_TRUE(WAIT_UNTIL(ends_in_table(&swapped)));
 	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
 	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", callback.port));
 
