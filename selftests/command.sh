@@ -679,9 +679,15 @@ lists_algorithm()
 	expect_equal "the rules" "$(ls "$rules")" ""
 }
 
+have_tls()
+{
+	grep -q -w tls /proc/sys/net/ipv4/tcp_available_ulp || modprobe -q tls
+}
+
 make_ulps()
 {
-	ask connect tls 127.0.0.1 cc=reno ulp=tls || skip "no tls"
+	have_tls || lacks "no kTLS"
+	ask connect tls 127.0.0.1 cc=reno ulp=tls
 	tls=$answer
 	ask connect tls_cubic 127.0.0.1 cc=cubic ulp=tls || skip "no cubic"
 	tls_cubic=$answer
