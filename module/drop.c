@@ -79,7 +79,6 @@ struct commit {
  * @kept: how many
  * @busy: one of these belongs to a process that is using it right now
  * @unborn: the bucket held a match that could not be pinned yet
- * @nr_dropped: sockets that it has dropped
  * @retry: buckets to come back to, so that one stuck owner does not hold up
  *         all the others
  * @nr_retry: how many there are
@@ -95,7 +94,6 @@ struct drop {
 	size_t kept;
 	bool busy;
 	bool unborn;
-	unsigned long nr_dropped;
 	unsigned int *retry;
 	size_t nr_retry;
 	size_t cap_retry;
@@ -174,14 +172,13 @@ static int collect(struct drop *drop, unsigned int bucket)
 	return 0;
 }
 
-static void count_done(struct drop *drop, const struct batch_entry *entry)
+static void count_done(const struct drop *drop, const struct batch_entry *entry)
 {
 	struct drop_result *result = drop->commit->result;
 
 	atomic_long_inc(&result->matched);
 	atomic_long_inc(&result->dropped);
 	atomic_long_inc(&result->states[entry->conn.state]);
-	drop->nr_dropped++;
 }
 
 /*
@@ -397,12 +394,13 @@ static void call_workers(struct drop *workers, unsigned int nr)
 static void run_workers(struct drop *workers, unsigned int nr)
 {
 	struct drop *first = &workers[0];
+	const atomic_long_t *dropped = &first->commit->result->dropped;
 	bool alone = true;
 	unsigned int i;
 
 	while (!is_done(first) && claim_part(first)) {
 		drop_part(first);
-		if (alone && first->nr_dropped >= ENOUGH_FOR_ONE) {
+		if (alone && atomic_long_read(dropped) >= ENOUGH_FOR_ONE) {
 			call_workers(workers, nr);
 			alone = false;
 		}
