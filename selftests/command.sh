@@ -223,10 +223,7 @@ drops_link_local()
 {
 	local ends
 
-	ip link add tcpdrop0 type dummy || skip "no dummy interfaces"
-	defer ip link del tcpdrop0
-	ip addr add fe80::1/64 dev tcpdrop0 nodad
-	ip link set tcpdrop0 up
+	make_dummy tcpdrop0 fe80::1/64 nodad
 	ask connect target fe80::1%tcpdrop0
 	ends=$answer
 
@@ -600,12 +597,7 @@ drops_syn_sent()
 {
 	local ends
 
-	ip link add tcpdrop0 type dummy || skip "no dummy interfaces"
-	defer ip link del tcpdrop0
-	ip addr add 192.0.2.1/24 dev tcpdrop0
-	ip link set tcpdrop0 up
-	ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev tcpdrop0
-	ask syn target 192.0.2.2 80 from=192.0.2.1
+	make_syn_client
 	ends=$answer
 	ask connect bystander 127.0.0.1
 

@@ -97,6 +97,26 @@ skip()
 	exit "$KSFT_SKIP"
 }
 
+# make_dummy DEVICE ADDRESS...: in a claim, a device with that address, which goes with the claim.
+make_dummy()
+{
+	local device=$1
+	shift
+
+	ip link add "$device" type dummy || skip "no dummy interfaces"
+	defer ip link del "$device"
+	ip addr add "$@" dev "$device"
+	ip link set "$device" up
+}
+
+# In a claim: a client in SYN_SENT, whose peer does not exist. Sets answer to its ends.
+make_syn_client()
+{
+	make_dummy tcpdrop0 192.0.2.1/24
+	ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev tcpdrop0
+	ask syn target 192.0.2.2 80 from=192.0.2.1
+}
+
 # In a claim: it is about what this kernel does not have, as the table of all kernels says.
 lacking=250
 lacks()

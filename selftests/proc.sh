@@ -136,12 +136,7 @@ make_time_wait()
 
 make_syn_sent()
 {
-	ip link add tcpdrop0 type dummy || skip "no dummy interfaces"
-	defer ip link del tcpdrop0
-	ip addr add 192.0.2.1/24 dev tcpdrop0
-	ip link set tcpdrop0 up
-	ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev tcpdrop0
-	ask syn target 192.0.2.2 80 from=192.0.2.1
+	make_syn_client
 	line=$(as_line $answer)
 }
 
@@ -367,10 +362,7 @@ drops_on_links()
 	local i
 
 	for i in 1 2; do
-		ip link add tcpdrop$i type dummy || skip "no dummy interfaces"
-		defer ip link del tcpdrop$i
-		ip addr add fe80::1/64 dev tcpdrop$i nodad
-		ip link set tcpdrop$i up
+		make_dummy tcpdrop$i fe80::1/64 nodad
 		ask connect target$i fe80::1%tcpdrop$i 7001 sport=7002
 	done
 	run put "[fe80::1]:7002 [fe80::1]:7001\n"
