@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What differs between the kernels that tcpdrop builds for; the only place
- * with tests of their version, or of what Kbuild has found in their headers.
+ * with tests of what Kbuild has found in their headers.
  */
 #ifndef TCPDROP_COMPAT_H
 #define TCPDROP_COMPAT_H
 
 #include <linux/proc_fs.h>
-#include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
@@ -18,7 +17,7 @@
  * node, but listening_hash does.
  * Since 5.19 lhash2 is the only table; delete with support for 5.10 and 5.15.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 19, 0)
+#ifdef KERNEL_HAS_listening_hash
 #define TCPDROP_NO_LHASH2_NULLS
 #endif
 
@@ -26,13 +25,31 @@
  * TCPDROP_NO_PDE_DATA: pde_data() is called PDE_DATA().
  * Renamed in 5.17; delete with support for 5.10 and 5.15.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 17, 0)
+#ifndef KERNEL_HAS_pde_data
 #define TCPDROP_NO_PDE_DATA
+#endif
+
+/*
+ * TCPDROP_DEATH_ROW_POINTER: a namespace has a pointer to its death row, not
+ * the death row itself.
+ * From 5.18 to 6.0; delete with support for these.
+ */
+#ifdef KERNEL_HAS_death_row_pointer
+#define TCPDROP_DEATH_ROW_POINTER
 #endif
 
 #ifdef TCPDROP_NO_PDE_DATA
 #define pde_data(inode) PDE_DATA(inode)
 #endif
+
+static inline struct inet_hashinfo *net_hashinfo(const struct net *net)
+{
+#ifdef TCPDROP_DEATH_ROW_POINTER
+	return net->ipv4.tcp_death_row->hashinfo;
+#else
+	return net->ipv4.tcp_death_row.hashinfo;
+#endif
+}
 
 static inline unsigned int listen_table_size(const struct inet_hashinfo *hashinfo)
 {
@@ -89,6 +106,15 @@ static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo, unsigned int b
 	!defined(KERNEL_EXPORTS_inet_csk_destroy_sock)
 #define TCPDROP_NO_ORPHAN_CALLS
 #endif
+
+static inline bool can_destroy_orphan(void)
+{
+#ifdef TCPDROP_NO_ORPHAN_CALLS
+	return false;
+#else
+	return true;
+#endif
+}
 
 /*
  * The caller holds both locks of the socket, which has no owner and is not

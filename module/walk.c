@@ -40,7 +40,7 @@ static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_
 
 static struct inet_hashinfo *walk_hashinfo(const struct walk *walk)
 {
-	return walk->net->ipv4.tcp_death_row.hashinfo;
+	return net_hashinfo(walk->net);
 }
 
 static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
