@@ -212,18 +212,54 @@ static void conn_from_sock(struct conn *conn, const struct sock *sk)
 }
 
 /*
- * Sockets of the kernel's own (NFS, SMB and the like) are not the user's to
- * drop.  Some hold a reference on their namespace and some do not.  MPTCP
- * makes its subflows in the kernel too, but on behalf of an application, and
- * a connection that a listener of its has not handed over yet has neither a
- * struct socket nor a user of the kernel's.
+ * Does a part of the kernel use the socket for itself?  Those that do leave
+ * their mark in sk_user_data, except for those who have no struct file to be
+ * told from.  Marks of BPF and of SMC, which has fallen back to TCP on behalf
+ * of an application, say that they are not to be copied.
+ */
+static bool has_kernel_mark(const struct sock *sk)
+{
+	uintptr_t data = (uintptr_t)READ_ONCE(sk->sk_user_data);
+
+	return data && !(data & ~SK_USER_DATA_PTRMASK);
+}
+
+/*
+ * Sockets of the kernel's own (NFS, SMB, NVMe and the like) are not the
+ * user's to drop, which are those that no process can have as a file.  Neither
+ * sk_kern_sock nor sk_net_refcnt tells: sock_create() makes the kernel's as it
+ * makes the user's, and SMC and MPTCP make the user's as if they were the
+ * kernel's.  Some users in the kernel have a file for their socket that they
+ * alone hold; a file that user space holds as well is user space's.
+ */
+static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
+{
+	const struct file *file = READ_ONCE(socket->file);
+
+	return !file || (has_kernel_mark(sk) && file_count(file) == 1);
+}
+
+/*
+ * Without a struct socket it is an orphan, which nobody has any more, or a
+ * child that nobody has accepted: that is its listener's, whose mark it has.
  */
 static bool sock_is_kernel(const struct sock *sk)
 {
-	if (!sk->sk_net_refcnt)
-		return true;
-	return sk->sk_kern_sock && !sk_is_mptcp(sk) &&
-	       (READ_ONCE(sk->sk_socket) || READ_ONCE(sk->sk_user_data));
+	const struct socket *socket;
+	bool kernel;
+
+	if (sk_is_mptcp(sk))
+		return !sk->sk_net_refcnt;
+
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	if (socket)
+		kernel = socket_is_kernel(sk, socket);
+	else
+		kernel = !sk->sk_net_refcnt || (!sock_flag(sk, SOCK_DEAD) &&
+						(sk->sk_kern_sock || has_kernel_mark(sk)));
+	rcu_read_unlock();
+	return kernel;
 }
 
 /* A request is as exempt as its listener, on which it holds a reference. */
