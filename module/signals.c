@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which signals end what a task has begun.
+ */
+#include <linux/bits.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+
+#include "signals.h"
+
+/* Would the task take notice of it, or is it ignored, or only stops it? */
+static bool is_noticed(const struct task_struct *task, int sig)
+{
+	__sighandler_t handler = READ_ONCE(task->sighand->action[sig - 1].sa.sa_handler);
+
+	if (sig == SIGSTOP || handler == SIG_IGN)
+		return false;
+	return handler != SIG_DFL || !(sig_kernel_ignore(sig) || sig_kernel_stop(sig));
+}
+
+/**
+ * signal_seen() - is there a signal that the task will see?
+ * @task: current, or a task that waits in the kernel for the caller
+ *
+ * signal_pending() says yes as well when the task is to be frozen, traced or
+ * stopped and when io_uring has work for it, after which it goes on as if
+ * nothing had happened.
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if a signal is pending that is neither blocked nor ignored and
+ * does more than to stop the task.
+ */
+bool signal_seen(const struct task_struct *task)
+{
+	sigset_t set;
+	int sig;
+
+	if (!signal_pending((struct task_struct *)task))
+		return false;
+
+	sigorsets(&set, &task->pending.signal, &task->signal->shared_pending.signal);
+	sigandnsets(&set, &set, &task->blocked);
+	if (sigisemptyset(&set))
+		return false;
+	for (sig = 1; sig <= _NSIG; sig++)
+		if (sigismember(&set, sig) && is_noticed(task, sig))
+			return true;
+	return false;
+}
