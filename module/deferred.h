@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a drop comes back to when it is done with all others: sockets that
+ * somebody has at that moment, and buckets that did not come to rest.
+ */
+#ifndef TCPDROP_DEFERRED_H
+#define TCPDROP_DEFERRED_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "owner.h"
+#include "walk.h"
+
+/**
+ * struct deferred - a socket or a bucket to come back to
+ * @list: in the set's list
+ * @hash: in the set's hash of sockets
+ * @entry: the socket, on which the set has a reference, and its facts; without
+ *         a socket the whole bucket
+ * @bucket: where it was found
+ * @exact: the bucket was looked through for the ends of @entry only
+ * @failed: not to be tried again
+ * @catch: watches the socket's owner
+ */
+struct deferred {
+	struct list_head list;
+	struct hlist_node hash;
+	struct batch_entry entry;
+	unsigned int bucket;
+	bool exact;
+	bool failed;
+	struct owner_catch catch;
+};
+
+/**
+ * struct deferred_set - all that is deferred; all zero and deferred_init() is
+ *                       an empty set
+ * @list: in the order in which they came
+ * @hash: the sockets, NULL as long as there has been none
+ */
+struct deferred_set {
+	struct list_head list;
+	struct hlist_head *hash;
+};
+
+void deferred_init(struct deferred_set *set);
+struct deferred *deferred_sock(struct deferred_set *set, const struct batch_entry *entry,
+			       unsigned int bucket);
+struct deferred *deferred_bucket(struct deferred_set *set, unsigned int bucket,
+				 const struct conn *ends);
+struct deferred *deferred_find(const struct deferred_set *set, const struct sock *sk);
+int deferred_merge(struct deferred_set *set, struct deferred_set *from);
+void deferred_remove(struct deferred *it);
+void deferred_free(struct deferred_set *set);
+
+#endif /* TCPDROP_DEFERRED_H */
