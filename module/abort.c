@@ -6,18 +6,17 @@
  * leaves undone on some kernels is done here, so that on all of them every
  * kind of socket goes, with an owner or without, and nothing is left of it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/bottom_half.h>
 #include <linux/errno.h>
-#include <linux/fcntl.h>
 #include <linux/hash.h>
 #include <linux/in.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/net.h>
-#include <linux/skbuff.h>
 #include <linux/spinlock.h>
-#include <linux/tcp.h>
 #include <net/inet_timewait_sock.h>
 #include <net/mptcp.h>
 #include <net/net_namespace.h>
@@ -26,6 +25,7 @@
 
 #include "abort.h"
 #include "compat.h"
+#include "owner.h"
 #include "walk.h"
 
 /*
@@ -111,124 +111,123 @@ static enum abort_verdict abort_request(const struct walk *walk,
 	return walk_has_successor(walk, entry->sk, &entry->conn) ? ABORT_GONE : ABORT_DONE;
 }
 
-/*
- * Still linked after an abort that succeeded: either the owner has connected
- * the socket anew, which is not our business, or it has no owner and was
- * spared.  Both locks, as in tcp_abort(): one against close(), one against the
- * listener of a child that nobody has accepted.
+/**
+ * abort_is_child() - does a connection wait to be accepted?
+ * @sk: a full socket, on which the caller has a reference
+ *
+ * MPTCP's do not count, whose socket for the application is another one.
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if no process has it, nor had.
  */
-static enum abort_verdict abort_orphan(struct sock *sk)
-{
-	bool destroyed = true;
-
-	lock_sock(sk);
-	local_bh_disable();
-	bh_lock_sock(sk);
-	if (sock_flag(sk, SOCK_DEAD) && sk->sk_state != TCP_CLOSE)
-		destroyed = destroy_orphan(sk);
-	bh_unlock_sock(sk);
-	local_bh_enable();
-	release_sock(sk);
-	return destroyed ? ABORT_DONE : ABORT_FAILED;
-}
-
-/*
- * A connection that waits to be accepted.  Not MPTCP's, whose socket for the
- * application is another one.
- */
-static bool is_child(const struct sock *sk)
+bool abort_is_child(const struct sock *sk)
 {
 	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
 }
 
 /*
- * An aborted socket remembers its peer and what it has received, and cannot be
- * connected anew; a disconnected one does not and can.
+ * An orphan, under the lock of its owner: what an abort that is not exact
+ * spares, but empties.  Both locks, as in tcp_abort(): the owner's against
+ * close(), the other against timers and what comes in.
  */
-static bool disconnect_child(struct sock *sk)
+static enum abort_verdict abort_orphan(struct sock *sk)
 {
-	u32 copied_seq = tcp_sk(sk)->copied_seq;
-	__be16 dport = sk->sk_dport;
-	struct sk_buff_head received;
-	int ret;
-
-	__skb_queue_head_init(&received);
-	skb_queue_splice_init(&sk->sk_receive_queue, &received);
-	sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
-	ret = sk->sk_prot->disconnect(sk, O_NONBLOCK);
-	skb_queue_splice(&received, &sk->sk_receive_queue);
-	if (ret)
-		return false;
-
-	WRITE_ONCE(tcp_sk(sk)->copied_seq, copied_seq);
-	sk->sk_dport = dport;
-	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
-	WRITE_ONCE(sk->sk_err, ECONNABORTED);
-	return true;
-}
-
-/*
- * A listener that is closed ends its children under their spinlock, whoever
- * owns them: it warns of an owner, and tcp_abort(), which becomes one, would
- * then destroy the child once more.  So we do as the listener does, and own
- * nothing.
- */
-static enum abort_verdict abort_child(struct sock *sk)
-{
-	enum abort_verdict verdict = ABORT_BUSY;
+	enum abort_verdict verdict = ABORT_GONE;
 
 	local_bh_disable();
 	bh_lock_sock(sk);
-	if (sk->sk_state == TCP_CLOSE)
-		verdict = ABORT_GONE;
-	else if (is_child(sk) && !sock_owned_by_user(sk))
-		verdict = disconnect_child(sk) ? ABORT_DONE : ABORT_FAILED;
+	if (sk->sk_state != TCP_CLOSE)
+		verdict = destroy_orphan(sk) ? ABORT_DONE : ABORT_FAILED;
 	bh_unlock_sock(sk);
 	local_bh_enable();
 	return verdict;
 }
 
-static bool is_closed(struct sock *sk)
+/*
+ * The abort of a socket that we own, up to where tcp_abort() has to own it.
+ * Nobody can close it or connect it anew meanwhile, so this is the last word
+ * on whether it matches.
+ */
+static enum abort_verdict abort_begin(const struct walk *walk, struct batch_entry *entry,
+				      bool *passed)
 {
-	bool closed;
+	struct sock *sk = entry->sk;
+	enum abort_verdict verdict = ABORT_GONE;
 
-	lock_sock(sk);
-	closed = sk->sk_state == TCP_CLOSE;
+	*passed = walk_rematch(walk, sk, &entry->conn) &&
+		  (abort_is_exact || !sock_flag(sk, SOCK_DEAD));
+	if (*passed) {
+		owner_pass(sk);
+		return ABORT_DONE;
+	}
+	if (!abort_is_exact && sock_flag(sk, SOCK_DEAD) &&
+	    walk_rematch(walk, sk, &entry->conn))
+		verdict = abort_orphan(sk);
 	release_sock(sk);
-	return closed;
+	return verdict;
 }
 
 /*
- * An abort that is not exact must not reach a socket that is closed, whose
- * error it would overwrite; and in the moment that is left between the two, a
- * minisock may have taken the socket's place.
+ * What the kernel's abort says of it.  One that is not exact does not tell a
+ * socket that close() has made an orphan of in the moment before it, or whose
+ * place a minisock has taken: the next look finds what there is.
  */
-static enum abort_verdict abort_full(const struct walk *walk,
-				     const struct batch_entry *entry)
+static enum abort_verdict abort_end(const struct walk *walk, struct batch_entry *entry)
 {
 	struct sock *sk = entry->sk;
 	int ret;
-
-	if (!abort_is_exact && is_closed(sk))
-		return ABORT_GONE;
 
 	ret = kernel_abort(sk);
 	if (ret == -ENOENT)
 		return ABORT_GONE;
 	if (ret)
 		return ABORT_FAILED;
-	if (walk_is_linked(sk))
-		return abort_orphan(sk);
-	if (!abort_is_exact && walk_has_successor(walk, sk, &entry->conn))
+	if (!abort_is_exact &&
+	    (walk_is_linked(sk) || walk_has_successor(walk, sk, &entry->conn)))
 		return ABORT_GONE;
 	return ABORT_DONE;
 }
 
-static enum abort_verdict abort_claimed(const struct walk *walk,
-					struct batch_entry *entry)
+/* An abort that is exact needs no look of ours at a socket that nobody owns. */
+static enum abort_verdict abort_full(const struct walk *walk, struct batch_entry *entry,
+				     bool owned)
+{
+	struct sock *sk = entry->sk;
+	enum abort_verdict verdict;
+	bool passed;
+
+	if (!owned && abort_is_exact)
+		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(walk, entry);
+	if (!owned && !owner_try(sk, 0))
+		return ABORT_BUSY;
+
+	verdict = abort_begin(walk, entry, &passed);
+	if (passed) {
+		verdict = abort_end(walk, entry);
+		owner_wake(sk);
+	}
+	return verdict;
+}
+
+/*
+ * A listener that is closed ends its children under their spinlock, and warns
+ * if one has an owner; tcp_abort(), which becomes one, would then destroy the
+ * child once more.  The listener is closed by its owner, and accept() is the
+ * owner as well, so neither comes while we are.
+ */
+static enum abort_verdict abort_child(const struct walk *walk, struct batch_entry *entry,
+				      enum abort_owned owned)
+{
+	return owned == ABORT_LISTENER ? abort_full(walk, entry, false) : ABORT_BUSY;
+}
+
+static enum abort_verdict abort_claimed(const struct walk *walk, struct batch_entry *entry,
+					enum abort_owned owned)
 {
 	struct sock *sk = entry->sk;
 
+	if (owned == ABORT_SOCK)
+		return abort_full(walk, entry, true);
 	if (!walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
 
@@ -238,10 +237,8 @@ static enum abort_verdict abort_claimed(const struct walk *walk,
 	case TCP_NEW_SYN_RECV:
 		return abort_request(walk, entry);
 	default:
-		/* To lock it would mean to sleep, deaf to signals, till it is let go. */
-		if (sock_owned_by_user_nocheck(sk))
-			return ABORT_BUSY;
-		return is_child(sk) ? abort_child(sk) : abort_full(walk, entry);
+		return abort_is_child(sk) ? abort_child(walk, entry, owned) :
+					    abort_full(walk, entry, false);
 	}
 }
 
@@ -250,18 +247,25 @@ static enum abort_verdict abort_claimed(const struct walk *walk,
  * @walk: the walk that found it
  * @entry: the socket, on which the caller has a reference and keeps it, and its
  *         facts when it matched; its state is brought up to date
+ * @owned: what the caller owns
+ *
+ * Does not wait for an owner, but for one that comes in the last moment.
  *
  * Context: process context; may sleep.
  * Return: what became of it.
  */
-enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry)
+enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry,
+			      enum abort_owned owned)
 {
 	struct claim claim = { .sk = entry->sk };
 	enum abort_verdict verdict;
 
-	if (!claim_take(&claim))
+	if (!claim_take(&claim)) {
+		if (owned == ABORT_SOCK)
+			release_sock(entry->sk);
 		return ABORT_BUSY;
-	verdict = abort_claimed(walk, entry);
+	}
+	verdict = abort_claimed(walk, entry, owned);
 	claim_drop(&claim);
 	return verdict;
 }
@@ -273,7 +277,8 @@ enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry
  * tried on a socket that was never connected.
  *
  * Context: process context, when the module is loaded.
- * Return: 0, or a negative errno if no socket could be made.
+ * Return: 0; -EOPNOTSUPP if orphans would be emptied and left for ever;
+ * another negative errno if no socket could be made.
  */
 int __init abort_init(void)
 {
@@ -290,5 +295,9 @@ int __init abort_init(void)
 
 	abort_is_exact = kernel_abort(sock->sk) == -ENOENT;
 	sock_release(sock);
+	if (!abort_is_exact && !can_destroy_orphan()) {
+		pr_err("this kernel's tcp_abort() leaves orphans behind, and a module cannot end them\n");
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }

@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "commit.h"
 #include "configfs.h"
 #include "drop.h"
 #include "rule.h"
@@ -338,6 +339,9 @@ static void commit_error(struct rule_item *ri, int err)
 	case -EPERM:
 		reason = "needs CAP_NET_ADMIN over the network namespace";
 		break;
+	case -EOPNOTSUPP:
+		reason = "not by io_uring, whose workers may be in another namespace";
+		break;
 	case -E2BIG:
 		reason = "more sockets match than max allows";
 		break;
@@ -358,9 +362,10 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 
 	lockdep_assert_held(&ri->lock);
 
-	if (!walk_permitted()) {
-		commit_error(ri, -EPERM);
-		return -EPERM;
+	ret = walk_permitted();
+	if (ret) {
+		commit_error(ri, ret);
+		return ret;
 	}
 	ret = check_write(ri, "commit", page, count);
 	if (ret)
@@ -399,7 +404,7 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 	if (ret)
 		return ret;
 
-	ret = drop_commit(&rule, &ri->result);
+	ret = commit_rule(&rule, &ri->result);
 	rule_destroy(&rule);
 
 	mutex_lock(&ri->lock);

@@ -6,33 +6,29 @@
  * A bucket is looked through again only when an object changed its kind
  * between match and abort (a request became a socket, a socket a time-wait
  * minisock), since that connection has another object then.  A connection can
- * do so only a few times, which bounds the passes; so a commit ends however
+ * do so only a few times, which bounds the passes; so a drop ends however
  * fast clients reconnect, and no connection that was there before is missed.
- * A bucket that is not settled in that many passes, or has a socket that its
- * owner holds, has its turn again when all the others are done.
- *
- * To abort a connection takes far longer than to find it, so several CPUs
- * share a large table: each worker claims a part of the buckets after another.
- * A bucket belongs to one worker, and all that is said above holds for it.
+ * A bucket that is not settled in that many passes is deferred until all the
+ * others are done; so is a socket that somebody has at that moment.
  */
 #include <linux/atomic.h>
-#include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/ktime.h>
-#include <linux/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/string.h>
+#include <linux/list.h>
+#include <linux/sched.h>
 #include <linux/wait.h>
-#include <linux/workqueue.h>
+#include <net/inet_connection_sock.h>
 #include <net/inet_sock.h>
+#include <net/request_sock.h>
 #include <net/sock.h>
 
 #include "abort.h"
+#include "deferred.h"
 #include "drop.h"
+#include "owner.h"
 #include "rule.h"
+#include "signals.h"
 #include "walk.h"
 
 /*
@@ -41,91 +37,76 @@
  */
 #define MAX_PASSES	8
 
-#define RETRY_MIN	64
+/* How many places of an accept queue are looked at with bottom halves off. */
+#define CHILDREN_AT_ONCE 64
 
-/* How many buckets a worker claims at a time. */
-#define PART_BUCKETS	1024
-
-/* How many sockets the committing task drops before it calls for help. */
-#define ENOUGH_FOR_ONE	256
-
-/* More workers would take the machine away from what it is there for. */
-#define MAX_WORKERS	8
+/* How many children go before accept() may have the listener again. */
+#define CHILDREN_IN_A_ROW 256
 
 /**
- * struct commit - what the workers on a commit share
- * @walk: what to look through
- * @task: who commits, a signal to whom ends it; NULL if none does
- * @result: what was done so far
- * @next: the first bucket that nobody has claimed, counted from the first of
- *        @walk; runs on past the last
- * @err: why all have to stop before the end, or 0
+ * dropper_init() - prepare to drop
+ * @d: who drops, to be given back by dropper_exit()
+ * @walk: what to look through, copied; borrows its namespace and its rule
+ * @result: told what is done
+ * @err: set to why to stop before the end; 0 now
  */
-struct commit {
-	struct walk walk;
-	struct task_struct *task;
-	struct drop_result *result;
-	atomic_long_t next;
-	int err;
-};
+void dropper_init(struct dropper *d, const struct walk *walk,
+		  struct drop_result *result, int *err)
+{
+	*d = (struct dropper){ .walk = *walk, .result = result, .err = err };
+	deferred_init(&d->deferred);
+}
 
 /**
- * struct drop - a worker on a commit
- * @commit: the commit
- * @work: runs it, unless it is the committing task's own
- * @walk: the buckets that it has claimed; borrows from the commit's walk
- * @batch: the pinned sockets of the bucket at hand; the first @kept of them
- *         were tried and still stand, and are not collected again
- * @kept: how many
- * @busy: one of these belongs to a process that is using it right now
- * @unborn: the bucket held a match that could not be pinned yet
- * @retry: buckets to come back to, so that one stuck owner does not hold up
- *         all the others
- * @nr_retry: how many there are
- * @cap_retry: how many fit in @retry
- * @last: nothing is put off any more
- * @end: until when to wait for owners, in jiffies; 0 if it is not time for that
+ * dropper_exit() - give back what a dropper has
+ * @d: who dropped
+ *
+ * Context: may sleep.
  */
-struct drop {
-	struct commit *commit;
-	struct work_struct work;
-	struct walk walk;
-	struct batch batch;
-	size_t kept;
-	bool busy;
-	bool unborn;
-	unsigned int *retry;
-	size_t nr_retry;
-	size_t cap_retry;
-	bool last;
-	unsigned long end;
-};
-
-/* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
-static struct workqueue_struct *drop_wq;
-
-/* The first error counts. */
-static void stop_all(struct commit *commit, int err)
+void dropper_exit(struct dropper *d)
 {
-	cmpxchg(&commit->err, 0, err);
+	deferred_free(&d->deferred);
+	batch_free(&d->batch);
 }
 
-/* A signal to the committing task stops its workers too: it waits for them. */
-static bool must_stop(const struct drop *drop)
+/**
+ * drop_stop() - have all who share the work stop
+ * @d: one of them
+ * @err: why; the first reason counts
+ */
+void drop_stop(struct dropper *d, int err)
 {
-	if (drop->commit->task && signal_pending(drop->commit->task))
-		stop_all(drop->commit, -EINTR);
-	return READ_ONCE(drop->commit->err);
+	cmpxchg(d->err, 0, err);
 }
 
-static bool is_kept(const struct drop *drop, const struct sock *sk)
+static bool must_stop(const struct dropper *d)
 {
-	size_t i;
+	if (d->task && signal_seen(d->task))
+		cmpxchg(d->err, 0, -EINTR);
+	return READ_ONCE(*d->err);
+}
 
-	for (i = 0; i < drop->kept; i++)
-		if (drop->batch.v[i].sk == sk)
-			return true;
-	return false;
+/*
+ * A socket that came in after the check of max must not be one too many.  Where
+ * there is a limit nobody shares the work.
+ */
+static bool limit_reached(const struct dropper *d)
+{
+	u64 max = d->walk.rule->max;
+
+	return max && atomic_long_read(&d->result->dropped) >= max;
+}
+
+/**
+ * drop_is_done() - is there a reason to stop before the end?
+ * @d: who drops
+ *
+ * Return: true if there was an error or a signal, or as many were dropped as
+ * the rule allows.
+ */
+bool drop_is_done(const struct dropper *d)
+{
+	return must_stop(d) || limit_reached(d);
 }
 
 /*
@@ -135,425 +116,363 @@ static bool is_kept(const struct drop *drop, const struct sock *sk)
  */
 static void pin_visit(struct sock *sk, const struct conn *conn, void *arg)
 {
-	struct drop *drop = arg;
+	struct dropper *d = arg;
 
-	if (is_kept(drop, sk) || !batch_add(&drop->batch, sk, conn))
+	if (!batch_add(&d->batch, sk, conn))
 		return;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
-		drop->batch.nr--;
-		drop->unborn = true;
+		d->batch.nr--;
+		d->unborn = true;
 	}
 }
 
-static void unpin_from(struct drop *drop, size_t first)
+static void unpin(struct dropper *d)
 {
 	size_t i;
 
-	for (i = first; i < drop->batch.nr; i++)
-		sock_gen_put(drop->batch.v[i].sk);
-	drop->batch.nr = first;
+	for (i = 0; i < d->batch.nr; i++)
+		sock_gen_put(d->batch.v[i].sk);
+	d->batch.nr = 0;
 }
 
-/* Pins every matching socket of a bucket that was not tried before. */
-static int collect(struct drop *drop, unsigned int bucket)
+/* Pins every matching socket of a bucket. */
+static int collect(struct dropper *d, unsigned int bucket)
 {
 	int ret;
 
-	drop->unborn = false;
-	walk_bucket(&drop->walk, bucket, pin_visit, drop);
-	while (drop->batch.missed) {
-		unpin_from(drop, 0);
-		drop->kept = 0;
-		ret = batch_grow(&drop->batch);
+	d->unborn = false;
+	walk_bucket(&d->walk, bucket, pin_visit, d);
+	while (d->batch.missed) {
+		unpin(d);
+		ret = batch_grow(&d->batch);
 		if (ret)
 			return ret;
-		walk_bucket(&drop->walk, bucket, pin_visit, drop);
+		walk_bucket(&d->walk, bucket, pin_visit, d);
 	}
 	return 0;
 }
 
-static void count_done(const struct drop *drop, const struct batch_entry *entry)
+static void count_done(const struct dropper *d, const struct batch_entry *entry)
 {
-	struct drop_result *result = drop->commit->result;
-
-	atomic_long_inc(&result->matched);
-	atomic_long_inc(&result->dropped);
-	atomic_long_inc(&result->states[entry->conn.state]);
+	atomic_long_inc(&d->result->matched);
+	atomic_long_inc(&d->result->dropped);
+	atomic_long_inc(&d->result->states[entry->conn.state]);
 }
 
-/*
- * A socket that came in after the check of max must not be one too many.  Where
- * there is a limit there is one worker.
- */
-static bool limit_reached(const struct drop *drop)
+static void count_failed(const struct dropper *d)
 {
-	u64 max = drop->walk.rule->max;
-
-	return max && atomic_long_read(&drop->commit->result->dropped) >= max;
+	atomic_long_inc(&d->result->matched);
+	atomic_long_inc(&d->result->failed);
 }
 
-/*
- * A process that sends all the time is hardly ever seen outside of a system
- * call by somebody who looks now and then, since it is inside of one that it
- * gives way to others. Who waits in the queue of the socket's lock is woken
- * when it lets go; a tick is enough to tell whether it is stuck.
- */
-static void wait_for_owner(const struct drop *drop, struct sock *sk)
+static void defer_sock(struct dropper *d, const struct batch_entry *entry,
+		       unsigned int bucket, bool failed)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct deferred *it = deferred_sock(&d->deferred, entry, bucket);
 
-	if (!drop->end || time_after(jiffies, drop->end) || !sk_fullsock(sk))
-		return;
-
-	add_wait_queue(&sk->sk_lock.wq, &wait);
-	if (sock_owned_by_user_nocheck(sk))
-		wait_woken(&wait, TASK_UNINTERRUPTIBLE, 1);
-	remove_wait_queue(&sk->sk_lock.wq, &wait);
+	if (it)
+		it->failed = failed;
+	else
+		drop_stop(d, -ENOMEM);
 }
 
-/* Sets @again if an object was not what it had been. */
-static void drop_batch(struct drop *drop, bool *again)
+static void defer_bucket(struct dropper *d, unsigned int bucket, const struct conn *ends)
 {
-	struct batch_entry *v = drop->batch.v;
+	if (!deferred_bucket(&d->deferred, bucket, ends))
+		drop_stop(d, -ENOMEM);
+}
+
+/* Returns whether an object was not what it had been. */
+static bool drop_batch(struct dropper *d, unsigned int bucket)
+{
+	struct batch_entry *v = d->batch.v;
+	bool again = false;
 	size_t i;
 
-	for (i = drop->kept; i < drop->batch.nr && !limit_reached(drop); i++) {
+	for (i = 0; i < d->batch.nr && !drop_is_done(d); i++) {
 		cond_resched();
-		if (must_stop(drop))
-			break;
-
-		wait_for_owner(drop, v[i].sk);
-		switch (abort_sock(&drop->walk, &v[i])) {
+		switch (abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
 		case ABORT_DONE:
-			count_done(drop, &v[i]);
+			count_done(d, &v[i]);
 			break;
 		case ABORT_GONE:
-			*again = true;
+			again = true;
 			break;
 		case ABORT_BUSY:
-			drop->busy = true;
-			fallthrough;
+			defer_sock(d, &v[i], bucket, false);
+			break;
 		case ABORT_FAILED:
-			swap(v[i], v[drop->kept]);
-			drop->kept++;
+			defer_sock(d, &v[i], bucket, true);
 			break;
 		}
 	}
-	unpin_from(drop, drop->kept);
+	unpin(d);
+	return again;
 }
 
-static int retry_later(struct drop *drop, unsigned int bucket)
-{
-	unsigned int *retry;
-	size_t cap;
-
-	if (drop->nr_retry == drop->cap_retry) {
-		cap = max_t(size_t, RETRY_MIN, 2 * drop->cap_retry);
-		retry = kvmalloc_array(cap, sizeof(*retry), GFP_KERNEL);
-		if (!retry)
-			return -ENOMEM;
-		if (drop->nr_retry)
-			memcpy(retry, drop->retry, drop->nr_retry * sizeof(*retry));
-		kvfree(drop->retry);
-		drop->retry = retry;
-		drop->cap_retry = cap;
-	}
-	drop->retry[drop->nr_retry++] = bucket;
-	return 0;
-}
-
-/* What was tried and still stands has failed. */
-static void count_kept(const struct drop *drop)
-{
-	size_t i;
-
-	for (i = 0; i < drop->kept; i++) {
-		atomic_long_inc(&drop->commit->result->matched);
-		atomic_long_inc(&drop->commit->result->failed);
-	}
-}
-
-static void drop_bucket(struct drop *drop, unsigned int bucket)
+/**
+ * drop_bucket() - drop the matching sockets of one bucket
+ * @d: who drops
+ * @bucket: its number in @d->walk
+ *
+ * Context: process context; may sleep.
+ */
+void drop_bucket(struct dropper *d, unsigned int bucket)
 {
 	bool again = true;
 	unsigned int pass;
-	int ret = 0;
+	int ret;
 
-	drop->busy = false;
-	drop->unborn = false;
-	for (pass = 0; again && pass < MAX_PASSES && !must_stop(drop); pass++) {
-		if (drop->unborn)
-			schedule_timeout_uninterruptible(1);
-		ret = collect(drop, bucket);
-		again = drop->unborn;
-		if (ret)
-			break;
-		drop_batch(drop, &again);
+	d->unborn = false;
+	for (pass = 0; again && pass < MAX_PASSES && !must_stop(d); pass++) {
+		if (d->unborn)
+			schedule_timeout_idle(1);
+		ret = collect(d, bucket);
+		if (ret) {
+			drop_stop(d, ret);
+			return;
+		}
+		again = drop_batch(d, bucket) || d->unborn;
 	}
-
-	if (!ret && !drop->last && (again || drop->busy))
-		ret = retry_later(drop, bucket);
-	else if (!ret)
-		count_kept(drop);
-	if (ret)
-		stop_all(drop->commit, ret);
-	unpin_from(drop, 0);
-	drop->kept = 0;
+	if (again && !drop_is_done(d))
+		defer_bucket(d, bucket, d->walk.ends);
 }
 
-/* Claims buckets that nobody has claimed yet; false if there are none. */
-static bool claim_part(struct drop *drop)
+/**
+ * drop_buckets() - drop the matching sockets of all buckets of a walk
+ * @d: who drops
+ *
+ * Context: process context; may sleep.
+ */
+void drop_buckets(struct dropper *d)
 {
-	const struct walk *whole = &drop->commit->walk;
-	long next = atomic_long_fetch_add(PART_BUCKETS, &drop->commit->next);
-
-	if (next >= whole->end - whole->first)
-		return false;
-
-	drop->walk.first = whole->first + next;
-	drop->walk.end = min(drop->walk.first + PART_BUCKETS, whole->end);
-	return true;
-}
-
-static bool is_done(const struct drop *drop)
-{
-	return must_stop(drop) || limit_reached(drop);
-}
-
-static void drop_part(struct drop *drop)
-{
-	const struct walk *walk = &drop->walk;
+	const struct walk *walk = &d->walk;
 	unsigned int bucket = walk_next(walk, walk->first);
 
-	for (; bucket != walk->end && !is_done(drop); bucket = walk_next(walk, bucket + 1))
-		drop_bucket(drop, bucket);
+	for (; bucket != walk->end && !drop_is_done(d); bucket = walk_next(walk, bucket + 1))
+		drop_bucket(d, bucket);
 }
 
-static void drop_work(struct work_struct *work)
+/* Where @ends can be. */
+static void look_for(struct dropper *d, const struct conn *ends)
 {
-	struct drop *drop = container_of(work, struct drop, work);
-
-	while (!is_done(drop) && claim_part(drop))
-		drop_part(drop);
-}
-
-/* One more turn for each bucket put off; some of them may be put off again. */
-static void drop_put_off(struct drop *drop)
-{
-	size_t i, nr = drop->nr_retry;
-
-	drop->nr_retry = 0;
-	for (i = 0; i < nr && !is_done(drop); i++)
-		drop_bucket(drop, drop->retry[i]);
-}
-
-static unsigned int nr_workers(const struct walk *walk)
-{
-	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
-
-	return walk->rule->max ? 1 : min3(parts, num_online_cpus(), MAX_WORKERS);
-}
-
-static struct drop *workers_new(struct commit *commit, unsigned int nr)
-{
-	struct drop *workers;
-	unsigned int i;
-
-	workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
-	if (!workers)
-		return NULL;
-
-	for (i = 0; i < nr; i++) {
-		workers[i].commit = commit;
-		workers[i].walk = commit->walk;
-		INIT_WORK(&workers[i].work, drop_work);
-	}
-	return workers;
-}
-
-static void workers_free(struct drop *workers, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		kvfree(workers[i].retry);
-		batch_free(&workers[i].batch);
-	}
-	kfree(workers);
-}
-
-static void call_workers(struct drop *workers, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 1; i < nr; i++)
-		queue_work(drop_wq, &workers[i].work);
-}
-
-/* The first worker is the committing task. Whoever did not begin before it ended need not. */
-static void run_workers(struct drop *workers, unsigned int nr)
-{
-	struct drop *first = &workers[0];
-	const atomic_long_t *dropped = &first->commit->result->dropped;
-	bool alone = true;
-	unsigned int i;
-
-	while (!is_done(first) && claim_part(first)) {
-		drop_part(first);
-		if (alone && atomic_long_read(dropped) >= ENOUGH_FOR_ONE) {
-			call_workers(workers, nr);
-			alone = false;
-		}
-	}
-	for (i = 1; i < nr; i++)
-		cancel_work_sync(&workers[i].work);
-}
-
-/* Comes back to what one worker has put off, until its owners have had their time. */
-static void finish_worker(struct drop *worker, unsigned long end)
-{
-	worker->end = end;
-	while (worker->nr_retry && !must_stop(worker)) {
-		schedule_timeout_interruptible(1);
-		worker->last = time_after(jiffies, end);
-		drop_put_off(worker);
-	}
-}
-
-static int drop_all(struct commit *commit)
-{
-	unsigned int i, nr = nr_workers(&commit->walk);
-	struct drop *workers = workers_new(commit, nr);
-	unsigned long end;
-
-	if (!workers)
-		return -ENOMEM;
-
-	run_workers(workers, nr);
-	end = drop_deadline();
-	for (i = 0; i < nr; i++)
-		finish_worker(&workers[i], end);
-	workers_free(workers, nr);
-	return commit->err;
-}
-
-static void reset_result(struct drop_result *result)
-{
-	unsigned int i;
-
-	atomic_long_set(&result->matched, 0);
-	atomic_long_set(&result->dropped, 0);
-	atomic_long_set(&result->failed, 0);
-	atomic_long_set(&result->remaining, 0);
-	atomic_long_set(&result->elapsed_us, 0);
-	for (i = 0; i < ARRAY_SIZE(result->states); i++)
-		atomic_long_set(&result->states[i], 0);
-}
-
-static int check_limit(const struct commit *commit)
-{
-	u64 max = commit->walk.rule->max;
-	u64 count;
-
-	if (!max)
-		return 0;
-
-	count = walk_count(&commit->walk);
-	if (count <= max)
-		return 0;
-
-	atomic_long_set(&commit->result->matched, count);
-	return -E2BIG;
+	d->ends = *ends;
+	walk_init_ends(&d->walk, d->walk.net, &d->ends);
 }
 
 /**
  * drop_ends() - drop the sockets that have given ends
- * @net: the namespace, which cannot be freed now
+ * @d: who drops, made of a walk for the whole namespace; drop_settle() has to
+ *     follow, after this or after more of its kind
  * @ends: the ends
- * @batch: room to work in, all zero or as the last call left it; to be freed
- *         by batch_free()
- * @end: until when to wait, for a tick, for an owner that is using a socket, in
- *       jiffies; 0 not to wait at all
- *
- * Goes through with what it has begun whatever signals come.
  *
  * Context: process context; may sleep.
- * Return: 0 if there were any and all of them are gone; -ESRCH if there was
- * none; -EBUSY if one still stands; -ENOMEM.
  */
-int drop_ends(struct net *net, const struct conn *ends, struct batch *batch,
-	      unsigned long end)
+void drop_ends(struct dropper *d, const struct conn *ends)
 {
-	struct drop_result result = {};
-	struct commit commit = { .result = &result };
-	struct drop drop = { .commit = &commit, .batch = *batch, .last = true, .end = end };
-	int ret;
-
-	ret = walk_init_ends(&commit.walk, net, ends);
-	if (ret)
-		return ret;
-	drop.walk = commit.walk;
-	drop_part(&drop);
-	walk_exit(&commit.walk);
-	*batch = drop.batch;
-
-	if (commit.err)
-		return commit.err;
-	if (atomic_long_read(&result.failed))
-		return -EBUSY;
-	return atomic_long_read(&result.dropped) ? 0 : -ESRCH;
+	look_for(d, ends);
+	drop_buckets(d);
 }
 
-/**
- * drop_commit() - drop every socket that a rule means
- * @rule: a rule made by rule_copy(); must not change meanwhile
- * @result: told what was done, as it is done; not touched on -EPERM
- *
- * Context: process context; may sleep, for long if there is much to drop.
- * Return: 0, however many sockets matched; -EPERM if the process lacks
- * CAP_NET_ADMIN over its namespace; -E2BIG if more matched than the rule
- * allows, and none was dropped; -EINTR if a signal came before the end;
- * -ENOMEM. In the last two cases @result tells how far it came.
- */
-int drop_commit(const struct rule *rule, struct drop_result *result)
+/* Counts what became of a deferred socket, and forgets it unless it stays. */
+static void note_verdict(struct dropper *d, struct deferred *it, enum abort_verdict verdict)
 {
-	struct commit commit = { .task = current, .result = result };
-	ktime_t start = ktime_get();
+	switch (verdict) {
+	case ABORT_DONE:
+		count_done(d, &it->entry);
+		break;
+	case ABORT_GONE:
+		defer_bucket(d, it->bucket, it->exact ? &it->entry.conn : NULL);
+		break;
+	case ABORT_FAILED:
+		it->failed = true;
+		return;
+	case ABORT_BUSY:
+		return;
+	}
+	deferred_remove(it);
+}
+
+/* Children: from the queue of their listener, which its owner holds still. */
+
+/*
+ * The next children of a queue that are deferred.  Who adds to it holds its
+ * lock, who takes from it owns the listener, which is ours: so a place in it
+ * lasts.
+ */
+static unsigned int next_children(const struct dropper *d, struct sock *listener,
+				  struct request_sock **place, struct deferred **found)
+{
+	struct request_sock_queue *queue = &inet_csk(listener)->icsk_accept_queue;
+	unsigned int looked, nr = 0;
+	struct request_sock *req;
+
+	spin_lock_bh(&queue->rskq_lock);
+	req = *place ? (*place)->dl_next : queue->rskq_accept_head;
+	for (looked = 0; req && looked < CHILDREN_AT_ONCE; looked++) {
+		found[nr] = deferred_find(&d->deferred, req->sk);
+		nr += found[nr] && !found[nr]->failed;
+		*place = req;
+		req = req->dl_next;
+	}
+	if (!looked)
+		*place = NULL;
+	spin_unlock_bh(&queue->rskq_lock);
+	return nr;
+}
+
+/* Returns whether there may be more, which accept() is not to wait for. */
+static bool drop_some_children(struct dropper *d, struct sock *listener)
+{
+	struct deferred *found[CHILDREN_AT_ONCE];
+	struct request_sock *place = NULL;
+	unsigned int i, nr, dropped = 0;
+	enum abort_verdict verdict;
+
+	do {
+		cond_resched();
+		nr = next_children(d, listener, &place, found);
+		for (i = 0; i < nr && !drop_is_done(d); i++) {
+			verdict = abort_sock(&d->walk, &found[i]->entry, ABORT_LISTENER);
+			note_verdict(d, found[i], verdict);
+			dropped += verdict == ABORT_DONE;
+		}
+	} while (place && dropped < CHILDREN_IN_A_ROW && !drop_is_done(d));
+	return place && dropped;
+}
+
+static void drop_children_of(struct dropper *d, struct sock *listener)
+{
+	bool more = true;
+
+	while (more && !drop_is_done(d) && owner_try(listener, OWNER_LISTENER)) {
+		more = drop_some_children(d, listener);
+		release_sock(listener);
+	}
+}
+
+static int drop_children_in(struct dropper *d, unsigned int bucket, struct batch *parents)
+{
+	size_t i;
 	int ret;
 
-	ret = walk_init(&commit.walk, rule);
-	if (ret)
-		return ret;
-
-	reset_result(result);
-	ret = check_limit(&commit);
-	if (!ret)
-		ret = drop_all(&commit);
-
-	atomic_long_set(&result->remaining, walk_count(&commit.walk));
-	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
-	walk_exit(&commit.walk);
+	ret = walk_parents(&d->walk, bucket, parents);
+	for (i = 0; i < parents->nr; i++) {
+		drop_children_of(d, parents->v[i].sk);
+		sock_put(parents->v[i].sk);
+	}
 	return ret;
 }
 
-/**
- * drop_init() - prepare for commits
- *
- * Context: process context, when the module is loaded.
- * Return: 0 or -ENOMEM.
- */
-int __init drop_init(void)
+static bool has_children(const struct dropper *d)
 {
-	drop_wq = alloc_workqueue("tcpdrop", WQ_UNBOUND | WQ_SYSFS, 0);
-	return drop_wq ? 0 : -ENOMEM;
+	const struct deferred *it;
+
+	list_for_each_entry(it, &d->deferred.list, list)
+		if (it->entry.sk && !it->failed && sk_fullsock(it->entry.sk) &&
+		    abort_is_child(it->entry.sk))
+			return true;
+	return false;
+}
+
+static void drop_children(struct dropper *d)
+{
+	unsigned int bucket, nr = walk_nr_parents(&d->walk);
+	struct batch parents = {};
+	int ret;
+
+	if (!has_children(d))
+		return;
+	for (bucket = 0; bucket < nr && !drop_is_done(d); bucket++) {
+		cond_resched();
+		ret = drop_children_in(d, bucket, &parents);
+		if (ret)
+			drop_stop(d, ret);
+	}
+	batch_free(&parents);
+}
+
+/* What was deferred has its turn again. */
+
+static void look_again(struct dropper *d, struct deferred *it)
+{
+	unsigned int bucket = it->bucket;
+
+	if (it->exact)
+		look_for(d, &it->entry.conn);
+	deferred_remove(it);
+	drop_bucket(d, bucket);
+}
+
+static enum abort_verdict catch_and_abort(struct dropper *d, struct deferred *it,
+					  struct owner_net *net)
+{
+	if (!it->catch.sk)
+		owner_watch(&it->catch, net, it->entry.sk);
+	if (!owner_caught(&it->catch))
+		return ABORT_BUSY;
+	return abort_sock(&d->walk, &it->entry, ABORT_SOCK);
+}
+
+static void try_again(struct dropper *d, struct deferred *it, struct owner_net *net)
+{
+	struct sock *sk = it->entry.sk;
+
+	if (it->failed)
+		return;
+	if (!sk)
+		look_again(d, it);
+	else if (sk_fullsock(sk) && !abort_is_child(sk))
+		note_verdict(d, it, catch_and_abort(d, it, net));
+	else
+		note_verdict(d, it, abort_sock(&d->walk, &it->entry, ABORT_NOTHING));
+}
+
+/* Returns whether there is anything left to try. */
+static bool try_all(struct dropper *d, struct owner_net *net)
+{
+	struct deferred *it, *next;
+	bool left = false;
+
+	drop_children(d);
+	list_for_each_entry_safe(it, next, &d->deferred.list, list) {
+		if (drop_is_done(d))
+			return false;
+		try_again(d, it, net);
+	}
+	list_for_each_entry(it, &d->deferred.list, list)
+		left = left || !it->failed;
+	return left;
 }
 
 /**
- * drop_exit() - undo drop_init()
+ * drop_settle() - come back to all that was deferred
+ * @d: who drops; has nothing deferred any more then
+ * @deadline: until when to wait for owners, in jiffies
  *
- * Context: process context, when no commit can run any more.
+ * Who is busy then, and what could not be dropped before, has failed.
+ *
+ * Context: process context; sleeps.
  */
-void drop_exit(void)
+void drop_settle(struct dropper *d, unsigned long deadline)
 {
-	destroy_workqueue(drop_wq);
+	struct owner_net net;
+	struct deferred *it;
+	bool last;
+
+	if (list_empty(&d->deferred.list))
+		return;
+
+	owner_net_init(&net);
+	do {
+		last = time_after(jiffies, deadline);
+		if (!try_all(d, &net) || last)
+			break;
+		wait_event_idle_timeout(net.wait, atomic_read(&net.caught), 1);
+	} while (true);
+
+	list_for_each_entry(it, &d->deferred.list, list)
+		if (it->entry.sk && !limit_reached(d))
+			count_failed(d);
+	deferred_free(&d->deferred);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The commit: drop what a rule means.
+ * Dropping what matches, bucket by bucket.
  */
 #ifndef TCPDROP_DROP_H
 #define TCPDROP_DROP_H
@@ -10,13 +10,13 @@
 #include <linux/types.h>
 
 #include "conn.h"
+#include "deferred.h"
+#include "walk.h"
 
-struct batch;
-struct net;
-struct rule;
+struct task_struct;
 
 /**
- * struct drop_result - what a commit did
+ * struct drop_result - what was done
  * @matched: sockets that matched when their turn came, dropped or failed; all
  *           that match if they were more than allowed
  * @dropped: those of them that have left the tables
@@ -25,7 +25,7 @@ struct rule;
  * @elapsed_us: how long it took, in microseconds
  * @states: @dropped by TCP_* state
  *
- * All who work on the commit count here; readers see it advance and need no
+ * All who work on a commit count here; readers see it advance and need no
  * lock.
  */
 struct drop_result {
@@ -41,19 +41,36 @@ struct drop_result {
 #define DROP_OWNER_TIMEOUT	(2 * HZ)
 
 /**
- * drop_deadline() - until when to wait for owners, from now on
- *
- * Return: a time in jiffies, never 0.
+ * struct dropper - who drops, one task at a time
+ * @walk: what to look through; the namespace is held by the user
+ * @ends: what @walk looks for, if it looks for given ends
+ * @task: a signal to whom ends it; NULL if none does
+ * @result: what was done so far
+ * @err: why to stop before the end, or 0; may be shared by several droppers
+ * @batch: the pinned sockets of the bucket at hand
+ * @unborn: the bucket has a match that cannot be pinned yet
+ * @deferred: what to come back to, so that one stuck owner does not hold up
+ *            all the others
  */
-static inline unsigned long drop_deadline(void)
-{
-	return (jiffies + DROP_OWNER_TIMEOUT) | 1;
-}
+struct dropper {
+	struct walk walk;
+	struct conn ends;
+	struct task_struct *task;
+	struct drop_result *result;
+	int *err;
+	struct batch batch;
+	bool unborn;
+	struct deferred_set deferred;
+};
 
-int drop_ends(struct net *net, const struct conn *ends, struct batch *batch,
-	      unsigned long end);
-int drop_commit(const struct rule *rule, struct drop_result *result);
-int drop_init(void);
-void drop_exit(void);
+void dropper_init(struct dropper *d, const struct walk *walk,
+		  struct drop_result *result, int *err);
+void dropper_exit(struct dropper *d);
+void drop_stop(struct dropper *d, int err);
+bool drop_is_done(const struct dropper *d);
+void drop_bucket(struct dropper *d, unsigned int bucket);
+void drop_buckets(struct dropper *d);
+void drop_ends(struct dropper *d, const struct conn *ends);
+void drop_settle(struct dropper *d, unsigned long deadline);
 
 #endif /* TCPDROP_DROP_H */

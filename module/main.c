@@ -2,8 +2,8 @@
 #include <linux/module.h>
 
 #include "abort.h"
+#include "commit.h"
 #include "configfs.h"
-#include "drop.h"
 #include "procfs.h"
 
 static int __init tcpdrop_init(void)
@@ -14,13 +14,13 @@ static int __init tcpdrop_init(void)
 	if (ret)
 		return ret;
 
-	ret = drop_init();
+	ret = commit_init();
 	if (ret)
 		return ret;
 
 	ret = tcpdrop_procfs_init();
 	if (ret)
-		goto undo_drop;
+		goto undo_commit;
 
 	ret = tcpdrop_configfs_init();
 	if (ret)
@@ -29,8 +29,8 @@ static int __init tcpdrop_init(void)
 
 undo_procfs:
 	tcpdrop_procfs_exit();
-undo_drop:
-	drop_exit();
+undo_commit:
+	commit_exit();
 	return ret;
 }
 
@@ -38,7 +38,7 @@ static void __exit tcpdrop_exit(void)
 {
 	tcpdrop_configfs_exit();
 	tcpdrop_procfs_exit();
-	drop_exit();
+	commit_exit();
 }
 
 module_init(tcpdrop_init);

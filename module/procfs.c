@@ -3,12 +3,10 @@
  * /proc/net/tcp_drop, a file in each network namespace: reading lists its
  * connections, writing drops those whose ends are written, a line each.
  *
- * An open file does not hold the namespace, which is that of the path by which
- * it was opened.  procfs counts the calls that are in it, though, and a
- * namespace that is torn down waits for them when its file is removed, which
- * is before TCP leaves it; after that a file that is still open fails with
- * EIO.  So the namespace is there for as long as any function here runs, and
- * walk_init_net() takes a reference where its sockets are touched.
+ * An open file holds its namespace and the module.  procfs waits for the calls
+ * that are in a file before it removes it, and a call can last for as long as
+ * its user likes, whose buffer may be in a page that never arrives.  Who
+ * removes a namespace or a module does so with a lock that everybody needs.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -16,9 +14,11 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/mm.h>
+#include <linux/list.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
+#include <linux/pid.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -34,17 +34,18 @@
 #include "conn.h"
 #include "drop.h"
 #include "procfs.h"
+#include "signals.h"
 #include "walk.h"
 
 /* The longest line, its newline not counted. */
 #define LINE_LIMIT	256
 
-/* How many connections of one write may wait for their owners. */
-#define BUSY_MAX	32
+/* How many lines of one write may be deferred together. */
+#define DEFERRED_MAX	1024
 
 /**
  * struct reader - where a listing is
- * @walk: the walk; holds the namespace from start to stop only
+ * @walk: the walk
  * @batch: the connections of the bucket that is being listed
  * @next: the first of them that has not been listed
  * @bucket: the bucket to list after it
@@ -60,21 +61,17 @@ struct reader {
 };
 
 /**
- * struct writer - a line that is being written, and those that wait
+ * struct writer - a line that is being written
  * @lock: protects all the others; held while what is written is carried out
  * @line: what there is of a line whose end has not been written yet
  * @len: its length; LINE_LIMIT + 1 if it is too long and was not kept
- * @room: for drop_ends()
- * @busy: connections whose owners were in a system call
- * @nr_busy: how many there are, none between two writes
+ * @owner: the process that wrote it
  */
 struct writer {
 	struct mutex lock; /* see above */
 	char line[LINE_LIMIT + 1];
 	size_t len;
-	struct batch room;
-	struct conn busy[BUSY_MAX];
-	size_t nr_busy;
+	struct pid *owner;
 };
 
 /* What an open file has; seq_file serialises the use of @reader. */
@@ -86,20 +83,25 @@ struct proc_file {
 
 /**
  * struct tally - what one write does
+ * @dropper: drops
+ * @result: what it has dropped
+ * @err: why it had to stop, or 0
  * @lines: how many lines counted
- * @malformed: how many of them were none
- * @failed: what became of the last one that still stands
- * @fate: what became of the last one
- * @deadline: when to give up on sockets that are busy, in jiffies; 0 if none
- *            has been yet
+ * @malformed: how many of them did not parse
+ * @deferred: how many of them were deferred and are not settled
+ * @deadline: when to give up on sockets that are busy, in jiffies
+ * @waited: @deadline is set, as it is when sockets are waited for first
  * @deaf: signals do not end it
  */
 struct tally {
+	struct dropper dropper;
+	struct drop_result result;
+	int err;
 	size_t lines;
 	size_t malformed;
-	int failed;
-	int fate;
+	size_t deferred;
 	unsigned long deadline;
+	bool waited;
 	bool deaf;
 };
 
@@ -117,6 +119,7 @@ static struct batch_entry *next_entry(struct reader *reader)
 			return ERR_PTR(-EINTR);
 
 		reader->next = 0;
+		batch_shrink(&reader->batch);
 		ret = walk_note(&reader->walk, reader->bucket, &reader->batch);
 		if (ret)
 			return ERR_PTR(ret);
@@ -134,8 +137,6 @@ static void *list_start(struct seq_file *seq, loff_t *pos)
 	struct proc_file *pf = seq->private;
 	struct reader *reader = &pf->reader;
 
-	if (walk_init_net(&reader->walk, pf->net))
-		return NULL;
 	if (!*pos) {
 		reader->batch.nr = 0;
 		reader->next = 0;
@@ -153,12 +154,15 @@ static void *list_next(struct seq_file *seq, void *v, loff_t *pos)
 	return next_entry(&pf->reader);
 }
 
+/* A file that has been read to its end keeps no memory for more. */
 static void list_stop(struct seq_file *seq, void *v)
 {
 	struct proc_file *pf = seq->private;
 
-	if (pf->reader.walk.net)
-		walk_exit(&pf->reader.walk);
+	if (!v) {
+		batch_free(&pf->reader.batch);
+		pf->reader.next = 0;
+	}
 }
 
 static int list_show(struct seq_file *seq, void *v)
@@ -178,52 +182,50 @@ static const struct seq_operations list_ops = {
 
 /* Writing */
 
+static void tally_init(struct tally *tally, struct net *net, bool deaf)
+{
+	struct walk walk;
+
+	*tally = (struct tally){ .deaf = deaf };
+	walk_init_net(&walk, net);
+	dropper_init(&tally->dropper, &walk, &tally->result, &tally->err);
+}
+
 static bool is_interrupted(const struct tally *tally)
 {
-	if (tally->deaf)
-		return fatal_signal_pending(current);
-	return signal_pending(current);
-}
-
-/* Notes a fate; -ESRCH is one that only a single line reports. */
-static void note_fate(struct tally *tally, int fate)
-{
-	tally->fate = fate;
-	if (fate && fate != -ESRCH)
-		tally->failed = fate;
-}
-
-/* One more attempt at each connection that waits. */
-static void try_busy(struct proc_file *pf, struct tally *tally, bool last)
-{
-	struct writer *writer = &pf->writer;
-	size_t i, left = 0;
-	int ret;
-
-	for (i = 0; i < writer->nr_busy; i++) {
-		ret = drop_ends(pf->net, &writer->busy[i], &writer->room, tally->deadline);
-		if (ret == -EBUSY && !last)
-			writer->busy[left++] = writer->busy[i];
-		else
-			note_fate(tally, ret);
-	}
-	writer->nr_busy = left;
+	return !tally->deaf && signal_seen(current);
 }
 
 /*
  * Owners that are stuck delay nobody but those who wait as well, and all of
  * them together no longer than the timeout.
  */
-static void settle_busy(struct proc_file *pf, struct tally *tally)
+static void settle(struct tally *tally)
 {
-	if (pf->writer.nr_busy && !tally->deadline)
-		tally->deadline = drop_deadline();
-
-	while (pf->writer.nr_busy) {
-		schedule_timeout_killable(1);
-		try_busy(pf, tally, is_interrupted(tally) ||
-			 time_after(jiffies, tally->deadline));
+	if (tally->deferred && !tally->waited) {
+		tally->deadline = jiffies + DROP_OWNER_TIMEOUT;
+		tally->waited = true;
 	}
+	tally->dropper.task = tally->deaf ? NULL : current;
+	drop_settle(&tally->dropper, tally->deadline);
+	tally->dropper.task = NULL;
+	tally->deferred = 0;
+	tally->err = 0;
+}
+
+/* Drops what has these ends, now or in settle(). */
+static int drop_line(struct tally *tally, const struct conn *ends)
+{
+	struct dropper *d = &tally->dropper;
+	int ret;
+
+	if (tally->deferred == DEFERRED_MAX)
+		settle(tally);
+	drop_ends(d, ends);
+	ret = tally->err;
+	tally->err = 0;
+	tally->deferred += !ret && !list_empty(&d->deferred.list);
+	return ret;
 }
 
 static bool is_skipped(const char *line)
@@ -235,7 +237,6 @@ static int take_malformed(struct tally *tally)
 {
 	tally->lines++;
 	tally->malformed++;
-	tally->fate = -EINVAL;
 	return 0;
 }
 
@@ -243,9 +244,8 @@ static int take_malformed(struct tally *tally)
  * Carries out the line at hand, which is complete. Returns 0, or an error if
  * it has to be written again.
  */
-static int take_line(struct proc_file *pf, struct tally *tally)
+static int take_line(struct writer *writer, struct tally *tally)
 {
-	struct writer *writer = &pf->writer;
 	struct conn ends;
 	int ret;
 
@@ -259,18 +259,9 @@ static int take_line(struct proc_file *pf, struct tally *tally)
 	    conn_parse_ends(writer->line, &ends))
 		return take_malformed(tally);
 
-	if (writer->nr_busy == BUSY_MAX)
-		settle_busy(pf, tally);
-	ret = drop_ends(pf->net, &ends, &writer->room, 0);
-	if (ret == -ENOMEM)
-		return ret;
-
-	tally->lines++;
-	if (ret == -EBUSY)
-		writer->busy[writer->nr_busy++] = ends;
-	else
-		note_fate(tally, ret);
-	return 0;
+	ret = drop_line(tally, &ends);
+	tally->lines += !ret;
+	return ret;
 }
 
 static void append(struct writer *writer, const char *text, size_t len)
@@ -287,10 +278,9 @@ static void append(struct writer *writer, const char *text, size_t len)
  * Takes what it can of a piece of text; what there was of a line before is as
  * it was if the line cannot be taken. Returns how many bytes it took.
  */
-static size_t take_text(struct proc_file *pf, struct tally *tally,
+static size_t take_text(struct writer *writer, struct tally *tally,
 			const char *text, size_t len, int *err)
 {
-	struct writer *writer = &pf->writer;
 	const char *p = text, *end = text + len;
 	const char *newline;
 	size_t before;
@@ -299,7 +289,7 @@ static size_t take_text(struct proc_file *pf, struct tally *tally,
 		cond_resched();
 		before = writer->len;
 		append(writer, p, newline - p);
-		*err = is_interrupted(tally) ? -ERESTARTSYS : take_line(pf, tally);
+		*err = is_interrupted(tally) ? -ERESTARTSYS : take_line(writer, tally);
 		if (*err) {
 			writer->len = before;
 			return p - text;
@@ -311,35 +301,49 @@ static size_t take_text(struct proc_file *pf, struct tally *tally,
 	return len;
 }
 
-/* Of a single line its fate, of several whether all that could be done was. */
-static int verdict(const struct tally *tally)
+/* Of a single line what became of it, of several whether all that could be done was. */
+static int verdict(struct tally *tally)
 {
-	if (tally->lines == 1)
-		return tally->fate;
-	return tally->malformed ? -EINVAL : tally->failed;
+	if (tally->malformed)
+		return -EINVAL;
+	if (atomic_long_read(&tally->result.failed))
+		return -EBUSY;
+	if (tally->lines != 1 || atomic_long_read(&tally->result.dropped))
+		return 0;
+	return walk_has_exempt(&tally->dropper.walk) ? -EPERM : -ESRCH;
 }
 
 static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 			  size_t count, char *page)
 {
-	struct tally tally = {};
+	struct tally tally;
 	size_t taken = 0;
 	int err = 0;
 
+	tally_init(&tally, pf->net, false);
 	while (taken < count && !err) {
 		size_t len = min_t(size_t, count - taken, PAGE_SIZE);
 
 		if (copy_from_user(page, ubuf + taken, len))
 			err = -EFAULT;
 		else
-			taken += take_text(pf, &tally, page, len, &err);
+			taken += take_text(&pf->writer, &tally, page, len, &err);
 	}
-	settle_busy(pf, &tally);
+	settle(&tally);
+	dropper_exit(&tally.dropper);
 
 	if (err)
 		return taken ? taken : err;
 	err = verdict(&tally);
 	return err ? err : count;
+}
+
+static void note_owner(struct writer *writer)
+{
+	lockdep_assert_held(&writer->lock);
+
+	put_pid(writer->owner);
+	writer->owner = get_pid(task_tgid(current));
 }
 
 /* Who opened the file has been looked at then; the writer may be another. */
@@ -358,6 +362,7 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 		return -ENOMEM;
 	if (!mutex_lock_interruptible(&pf->writer.lock)) {
 		ret = take_write(pf, ubuf, count, page);
+		note_owner(&pf->writer);
 		mutex_unlock(&pf->writer.lock);
 	}
 	kfree(page);
@@ -365,47 +370,104 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 }
 
 /*
- * The last line may have no newline. If a signal has killed the writer it is
+ * Does the process that has written to the file close it, or has it come to its
+ * end by itself?
+ */
+static bool is_closed_by_writer(const struct writer *writer)
+{
+	if (writer->owner != task_tgid(current))
+		return false;
+	return !(current->flags & PF_EXITING && current->exit_code & 0x7f);
+}
+
+/*
+ * The last line may have no newline.  If it is not its writer that says so it is
  * a piece of one, though, and might name another connection.
  */
 static void take_last_line(struct proc_file *pf)
 {
-	struct tally tally = { .deaf = true };
+	struct writer *writer = &pf->writer;
+	struct tally tally;
 
-	if (current->flags & PF_EXITING && current->exit_code & 0x7f)
-		return;
+	mutex_lock(&writer->lock);
+	if (writer->len && is_closed_by_writer(writer)) {
+		tally_init(&tally, pf->net, true);
+		take_line(writer, &tally);
+		settle(&tally);
+		dropper_exit(&tally.dropper);
+	}
+	mutex_unlock(&writer->lock);
+}
 
-	mutex_lock(&pf->writer.lock);
-	take_line(pf, &tally);
-	settle_busy(pf, &tally);
-	mutex_unlock(&pf->writer.lock);
+static struct proc_file *proc_file_new(struct net *net)
+{
+	struct proc_file *pf;
+
+	pf = kzalloc(sizeof(*pf), GFP_KERNEL_ACCOUNT);
+	if (!pf)
+		return NULL;
+
+	pf->net = net;
+	walk_init_net(&pf->reader.walk, net);
+	mutex_init(&pf->writer.lock);
+	return pf;
+}
+
+static void proc_file_free(struct proc_file *pf)
+{
+	batch_free(&pf->reader.batch);
+	put_pid(pf->writer.owner);
+	mutex_destroy(&pf->writer.lock);
+	kfree(pf);
+}
+
+static int open_held(struct file *file, struct net *net)
+{
+	struct proc_file *pf;
+	int ret;
+
+	pf = proc_file_new(net);
+	if (!pf)
+		return -ENOMEM;
+	ret = seq_open(file, &list_ops);
+	if (ret)
+		proc_file_free(pf);
+	else
+		((struct seq_file *)file->private_data)->private = pf;
+	return ret;
 }
 
 static int proc_file_open(struct inode *inode, struct file *file)
 {
 	struct net *net = pde_data(inode);
-	struct proc_file *pf;
+	int ret = -ENXIO;
 
 	if (!ns_capable(net->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
-
-	pf = __seq_open_private(file, &list_ops, sizeof(*pf));
-	if (!pf)
-		return -ENOMEM;
-	pf->net = net;
-	mutex_init(&pf->writer.lock);
-	return 0;
+	if (!try_module_get(THIS_MODULE))
+		return ret;
+	if (maybe_get_net(net)) {
+		ret = open_held(file, net);
+		if (!ret)
+			return 0;
+		put_net(net);
+	}
+	module_put(THIS_MODULE);
+	return ret;
 }
 
+/* procfs waits for this to return before it lets the module go. */
 static int proc_file_release(struct inode *inode, struct file *file)
 {
 	struct proc_file *pf = ((struct seq_file *)file->private_data)->private;
+	struct net *net = pf->net;
 
 	take_last_line(pf);
-	batch_free(&pf->reader.batch);
-	batch_free(&pf->writer.room);
-	mutex_destroy(&pf->writer.lock);
-	return seq_release_private(inode, file);
+	proc_file_free(pf);
+	seq_release(inode, file);
+	put_net(net);
+	module_put(THIS_MODULE);
+	return 0;
 }
 
 static const struct proc_ops proc_file_ops = {
@@ -509,7 +571,7 @@ int __init tcpdrop_procfs_init(void)
 /**
  * tcpdrop_procfs_exit() - take /proc/net/tcp_drop away
  *
- * Files that are open fail from now on; a call that runs is waited for.
+ * None is open any more: an open file keeps the module.
  *
  * Context: process context, when the module is unloaded or failed to load.
  */

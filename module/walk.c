@@ -73,12 +73,18 @@ static void look_at_one(struct walk *walk, const struct conn *ends)
 /**
  * walk_permitted() - may the calling process look and drop?
  *
+ * A worker of io_uring has the namespaces that its process had when the worker
+ * was made, which may not be those that it has now.
+ *
  * Context: process context.
- * Return: true if it has CAP_NET_ADMIN over its network namespace.
+ * Return: 0; -EPERM if it lacks CAP_NET_ADMIN over its network namespace;
+ * -EOPNOTSUPP if nobody can tell which that is.
  */
-bool walk_permitted(void)
+int walk_permitted(void)
 {
-	return ns_capable(current->nsproxy->net_ns->user_ns, CAP_NET_ADMIN);
+	if (current->flags & PF_IO_WORKER)
+		return -EOPNOTSUPP;
+	return ns_capable(current->nsproxy->net_ns->user_ns, CAP_NET_ADMIN) ? 0 : -EPERM;
 }
 
 /**
@@ -90,15 +96,17 @@ bool walk_permitted(void)
  * not hold its namespace in every state, so nobody may touch one of another.
  *
  * Context: process context.
- * Return: 0, or -EPERM if the process lacks CAP_NET_ADMIN over the namespace.
+ * Return: 0, or the error of walk_permitted().
  */
 int walk_init(struct walk *walk, const struct rule *rule)
 {
 	struct inet_hashinfo *hashinfo;
 	struct conn ends;
+	int ret;
 
-	if (!walk_permitted())
-		return -EPERM;
+	ret = walk_permitted();
+	if (ret)
+		return ret;
 
 	*walk = (struct walk){
 		.rule = rule,
@@ -118,46 +126,37 @@ int walk_init(struct walk *walk, const struct rule *rule)
 
 /**
  * walk_init_net() - prepare to look for all connections of a namespace
- * @walk: the walk, to be given back by walk_exit() if this succeeds
- * @net: the namespace, which cannot be freed now, but may be going away
+ * @walk: the walk; nothing has to be given back
+ * @net: the namespace, on which the caller has a reference for as long as the
+ *       walk lasts
  *
  * Who may look is up to the caller.
  *
  * Context: any.
- * Return: 0, or -ESRCH if nobody uses the namespace any more.
  */
-int walk_init_net(struct walk *walk, struct net *net)
+void walk_init_net(struct walk *walk, struct net *net)
 {
 	static const struct rule everything = { .states = CONN_STATES_ALL };
 
-	*walk = (struct walk){ .rule = &everything, .net = maybe_get_net(net) };
-	if (!walk->net)
-		return -ESRCH;
+	*walk = (struct walk){ .rule = &everything, .net = net };
 	walk->end = ehash_size(walk_hashinfo(walk));
-	return 0;
 }
 
 /**
  * walk_init_ends() - prepare to look for the sockets with given ends
- * @walk: the walk, to be given back by walk_exit() if this succeeds
- * @net: the namespace, which cannot be freed now, but may be going away
+ * @walk: the walk; nothing has to be given back
+ * @net: as for walk_init_net()
  * @ends: the ends; must outlive the walk
  *
  * As walk_init_net(), but all that can match is in one bucket.
  *
  * Context: any.
- * Return: 0, or -ESRCH if nobody uses the namespace any more.
  */
-int walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends)
+void walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends)
 {
-	int ret;
-
-	ret = walk_init_net(walk, net);
-	if (ret)
-		return ret;
+	walk_init_net(walk, net);
 	walk->ends = ends;
 	look_at_one(walk, ends);
-	return 0;
 }
 
 /**
@@ -386,6 +385,75 @@ void walk_bucket(const struct walk *walk, unsigned int bucket,
 		walk_listeners(walk, bucket - size, visit, arg);
 }
 
+/* Where children of a listener wait to be accepted; empty while the rest is. */
+static bool has_children(const struct sock *sk)
+{
+	return READ_ONCE(inet_csk(sk)->icsk_accept_queue.rskq_accept_head);
+}
+
+static void pin_parents(const struct walk *walk, struct hlist_nulls_head *chain,
+			struct batch *parents)
+{
+	static const struct conn unused;
+	struct hlist_nulls_node *node;
+	struct sock *sk;
+
+	sk_nulls_for_each(sk, node, chain)
+		if (net_eq(sock_net(sk), walk->net) && has_children(sk) &&
+		    batch_add(parents, sk, &unused))
+			sock_hold(sk);
+}
+
+static void unpin(struct batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->nr; i++)
+		sock_put(batch->v[i].sk);
+}
+
+/**
+ * walk_parents() - pin the listeners that have children
+ * @walk: the walk
+ * @bucket: of the listeners' table, below walk_nr_parents()
+ * @parents: filled with them; the caller has a reference on each
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM with @parents empty.
+ */
+int walk_parents(const struct walk *walk, unsigned int bucket, struct batch *parents)
+{
+	struct inet_listen_hashbucket *listeners;
+	int ret;
+
+	parents->nr = 0;
+	listeners = listen_bucket(walk_hashinfo(walk), bucket);
+	if (hlist_nulls_empty(&listeners->nulls_head))
+		return 0;
+
+	do {
+		unpin(parents);
+		ret = parents->missed || !parents->cap ? batch_grow(parents) : 0;
+		if (ret)
+			return ret;
+		spin_lock(&listeners->lock);
+		pin_parents(walk, &listeners->nulls_head, parents);
+		spin_unlock(&listeners->lock);
+	} while (parents->missed);
+	return 0;
+}
+
+/**
+ * walk_nr_parents() - how many buckets the listeners' table has
+ * @walk: the walk
+ *
+ * Return: their number.
+ */
+unsigned int walk_nr_parents(const struct walk *walk)
+{
+	return listen_table_size(walk_hashinfo(walk));
+}
+
 /**
  * walk_is_linked() - is a socket in its table?
  * @sk: the socket, on which the caller has a reference
@@ -396,6 +464,34 @@ void walk_bucket(const struct walk *walk, unsigned int bucket,
 bool walk_is_linked(const struct sock *sk)
 {
 	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
+}
+
+/**
+ * walk_has_exempt() - is there a socket that matches, but is not to be dropped?
+ * @walk: the walk, for given ends
+ *
+ * Context: process context; takes the lock of the only bucket.
+ * Return: true if one has these ends that belongs to the kernel or is in
+ * TCP_REPAIR.
+ */
+bool walk_has_exempt(const struct walk *walk)
+{
+	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, walk->first);
+	struct hlist_nulls_node *node;
+	bool found = false;
+	struct conn conn;
+	struct sock *sk;
+
+	spin_lock_bh(lock);
+	sk_nulls_for_each(sk, node, &hashinfo->ehash[walk->first].chain) {
+		if (!net_eq(sock_net(sk), walk->net))
+			continue;
+		conn_from_sock(&conn, sk);
+		found = found || (same_ends(&conn, walk->ends) && sock_is_exempt(sk));
+	}
+	spin_unlock_bh(lock);
+	return found;
 }
 
 /**
@@ -512,6 +608,18 @@ bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn)
 }
 
 /**
+ * batch_free() - give back the memory of a batch
+ * @batch: the batch, emptied by that
+ *
+ * Context: may sleep.
+ */
+void batch_free(struct batch *batch)
+{
+	kvfree(batch->v);
+	*batch = (struct batch){};
+}
+
+/**
  * batch_grow() - make room for what was missed
  * @batch: the batch, emptied by that
  *
@@ -525,7 +633,7 @@ int batch_grow(struct batch *batch)
 
 	batch->nr = 0;
 	batch->missed = 0;
-	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL);
+	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
 	if (!v)
 		return -ENOMEM;
 
@@ -536,13 +644,18 @@ int batch_grow(struct batch *batch)
 }
 
 /**
- * batch_free() - give back the memory of a batch
- * @batch: the batch
+ * batch_shrink() - give back what only a long chain takes
+ * @batch: the batch, emptied by that
+ *
+ * Context: may sleep.
  */
-void batch_free(struct batch *batch)
+void batch_shrink(struct batch *batch)
 {
-	kvfree(batch->v);
+	batch->nr = 0;
+	if (batch->cap > 2 * BATCH_MIN)
+		batch_free(batch);
 }
+
 
 static void note_visit(struct sock *sk, const struct conn *conn, void *arg)
 {
@@ -617,7 +730,7 @@ static int text_reserve(struct text *text, size_t more)
 	cap = max_t(size_t, PAGE_SIZE, 2 * (text->len + more));
 	if (cap > INT_MAX)
 		return -EFBIG;
-	buf = kvmalloc(cap, GFP_KERNEL);
+	buf = kvmalloc(cap, GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return -ENOMEM;
 

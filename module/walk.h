@@ -17,7 +17,7 @@ struct sock;
  * struct walk - what to look through
  * @rule: the rule that chooses the sockets, made by rule_copy()
  * @ends: the only ends that match, NULL for any
- * @net: the namespace, held by the walk
+ * @net: the namespace, held by the walk or by its user
  * @first: the first bucket that can hold a match
  * @end: one past the last
  *
@@ -69,15 +69,19 @@ struct batch {
 
 bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn);
 int batch_grow(struct batch *batch);
+void batch_shrink(struct batch *batch);
 void batch_free(struct batch *batch);
 
-bool walk_permitted(void);
+int walk_permitted(void);
 int walk_init(struct walk *walk, const struct rule *rule);
-int walk_init_net(struct walk *walk, struct net *net);
-int walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends);
+void walk_init_net(struct walk *walk, struct net *net);
+void walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends);
 void walk_exit(struct walk *walk);
 void walk_bucket(const struct walk *walk, unsigned int bucket,
 		 walk_visit_t visit, void *arg);
+unsigned int walk_nr_parents(const struct walk *walk);
+int walk_parents(const struct walk *walk, unsigned int bucket, struct batch *parents);
+bool walk_has_exempt(const struct walk *walk);
 bool walk_is_linked(const struct sock *sk);
 bool walk_has_successor(const struct walk *walk, const struct sock *sk,
 			const struct conn *conn);

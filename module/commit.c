@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The commit of a rule: drop every matching socket.
+ *
+ * To abort a connection takes far longer than to find it, so several CPUs
+ * share a large table: each worker claims a part of the buckets after another.
+ * A bucket belongs to one worker, and all that drop.c says of it holds.
+ */
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
+#include <linux/errno.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "commit.h"
+#include "drop.h"
+#include "rule.h"
+#include "walk.h"
+
+/* How many buckets a worker claims at a time. */
+#define PART_BUCKETS	1024
+
+/* How many sockets the committing task drops before it calls for help. */
+#define ENOUGH_FOR_ONE	256
+
+/* More workers would take the machine away from what it is there for. */
+#define MAX_WORKERS	8U
+
+/**
+ * struct commit - what the workers on a commit share
+ * @walk: what to look through
+ * @result: what was done so far
+ * @next: the first bucket that nobody has claimed, counted from the first of
+ *        @walk; runs on past the last
+ * @err: why all have to stop before the end, or 0
+ */
+struct commit {
+	struct walk walk;
+	struct drop_result *result;
+	atomic_long_t next;
+	int err;
+};
+
+/**
+ * struct worker - one of those who work on a commit
+ * @commit: the commit
+ * @work: runs it, unless it is the committing task's own
+ * @dropper: drops what is in the buckets that it has claimed
+ */
+struct worker {
+	struct commit *commit;
+	struct work_struct work;
+	struct dropper dropper;
+};
+
+/* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
+static struct workqueue_struct *commit_wq;
+
+/* Claims buckets that nobody has claimed yet; false if there are none. */
+static bool claim_part(struct worker *worker)
+{
+	const struct walk *whole = &worker->commit->walk;
+	struct walk *part = &worker->dropper.walk;
+	long next = atomic_long_fetch_add(PART_BUCKETS, &worker->commit->next);
+
+	if (next >= whole->end - whole->first)
+		return false;
+
+	part->first = whole->first + next;
+	part->end = min(part->first + PART_BUCKETS, whole->end);
+	return true;
+}
+
+static void work_on(struct work_struct *work)
+{
+	struct worker *worker = container_of(work, struct worker, work);
+
+	while (!drop_is_done(&worker->dropper) && claim_part(worker))
+		drop_buckets(&worker->dropper);
+}
+
+static unsigned int nr_workers(const struct walk *walk)
+{
+	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
+
+	if (walk->rule->max)
+		return 1;
+	return min(min(parts, num_online_cpus()), MAX_WORKERS);
+}
+
+static struct worker *workers_new(struct commit *commit, unsigned int nr)
+{
+	struct worker *workers;
+	unsigned int i;
+
+	workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL_ACCOUNT);
+	if (!workers)
+		return NULL;
+
+	for (i = 0; i < nr; i++) {
+		workers[i].commit = commit;
+		INIT_WORK(&workers[i].work, work_on);
+		dropper_init(&workers[i].dropper, &commit->walk, commit->result,
+			     &commit->err);
+		/* A signal to the committing task stops the others too: it waits for them. */
+		workers[i].dropper.task = current;
+	}
+	return workers;
+}
+
+static void workers_free(struct worker *workers, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		dropper_exit(&workers[i].dropper);
+	kfree(workers);
+}
+
+static void call_workers(struct worker *workers, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		queue_work(commit_wq, &workers[i].work);
+}
+
+/* The first is the committing task. Workers that have not started by its end are cancelled. */
+static void run_workers(struct worker *workers, unsigned int nr)
+{
+	struct worker *first = &workers[0];
+	const atomic_long_t *dropped = &first->commit->result->dropped;
+	bool alone = true;
+	unsigned int i;
+
+	while (!drop_is_done(&first->dropper) && claim_part(first)) {
+		drop_buckets(&first->dropper);
+		if (alone && atomic_long_read(dropped) >= ENOUGH_FOR_ONE) {
+			call_workers(workers, nr);
+			alone = false;
+		}
+	}
+	for (i = 1; i < nr; i++)
+		cancel_work_sync(&workers[i].work);
+}
+
+/* All that any of them has deferred has the same time left. */
+static void settle_workers(struct worker *workers, unsigned int nr)
+{
+	struct dropper *first = &workers[0].dropper;
+	unsigned int i;
+	int ret;
+
+	for (i = 1; i < nr; i++) {
+		ret = deferred_merge(&first->deferred, &workers[i].dropper.deferred);
+		if (ret)
+			drop_stop(first, ret);
+	}
+	drop_settle(first, jiffies + DROP_OWNER_TIMEOUT);
+}
+
+static int drop_all(struct commit *commit)
+{
+	unsigned int nr = nr_workers(&commit->walk);
+	struct worker *workers = workers_new(commit, nr);
+
+	if (!workers)
+		return -ENOMEM;
+
+	run_workers(workers, nr);
+	settle_workers(workers, nr);
+	workers_free(workers, nr);
+	return commit->err;
+}
+
+static void reset_result(struct drop_result *result)
+{
+	unsigned int i;
+
+	atomic_long_set(&result->matched, 0);
+	atomic_long_set(&result->dropped, 0);
+	atomic_long_set(&result->failed, 0);
+	atomic_long_set(&result->remaining, 0);
+	atomic_long_set(&result->elapsed_us, 0);
+	for (i = 0; i < ARRAY_SIZE(result->states); i++)
+		atomic_long_set(&result->states[i], 0);
+}
+
+static int check_limit(const struct commit *commit)
+{
+	u64 max = commit->walk.rule->max;
+	u64 count;
+
+	if (!max)
+		return 0;
+
+	count = walk_count(&commit->walk);
+	if (count <= max)
+		return 0;
+
+	atomic_long_set(&commit->result->matched, count);
+	return -E2BIG;
+}
+
+/**
+ * commit_rule() - drop every socket that matches a rule
+ * @rule: a rule made by rule_copy(); must not change meanwhile
+ * @result: told what was done, as it is done; not touched on -EPERM and
+ *          -EOPNOTSUPP
+ *
+ * Context: process context; may sleep, for long if there is much to drop.
+ * Return: 0, however many sockets matched; the error of walk_permitted();
+ * -E2BIG if more matched than the rule allows, and none was dropped; -EINTR if
+ * a signal came before the end; -ENOMEM. In the last two cases @result tells
+ * how far it came.
+ */
+int commit_rule(const struct rule *rule, struct drop_result *result)
+{
+	struct commit commit = { .result = result };
+	ktime_t start = ktime_get();
+	int ret;
+
+	ret = walk_init(&commit.walk, rule);
+	if (ret)
+		return ret;
+
+	reset_result(result);
+	ret = check_limit(&commit);
+	if (!ret)
+		ret = drop_all(&commit);
+
+	atomic_long_set(&result->remaining, walk_count(&commit.walk));
+	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
+	walk_exit(&commit.walk);
+	return ret;
+}
+
+/**
+ * commit_init() - prepare for commits
+ *
+ * Context: process context, when the module is loaded.
+ * Return: 0 or -ENOMEM.
+ */
+int __init commit_init(void)
+{
+	commit_wq = alloc_workqueue("tcpdrop", WQ_UNBOUND | WQ_SYSFS, 0);
+	return commit_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * commit_exit() - undo commit_init()
+ *
+ * Context: process context, when no commit can run any more.
+ */
+void commit_exit(void)
+{
+	destroy_workqueue(commit_wq);
+}
