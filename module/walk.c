@@ -233,7 +233,7 @@ static bool has_kernel_mark(const struct sock *sk)
  */
 static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
 {
-	const struct file *file = READ_ONCE(socket->file);
+	struct file *file = READ_ONCE(socket->file);
 
 	return !file || (has_kernel_mark(sk) && file_count(file) == 1);
 }
