@@ -165,7 +165,7 @@ not()
 # wait_for COMMAND...: until it succeeds.
 wait_for()
 {
-	local end=$((SECONDS + 10))
+	local end=$((SECONDS + 60))
 
 	until "$@"; do
 		if [ $SECONDS -ge $end ]; then

@@ -20,7 +20,7 @@
  * The longest that a test waits for something that has to happen. Only a test
  * that fails ever waits that long.
  */
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 /* Wait until @cond holds; evaluates to whether it did before the deadline. */
 #define WAIT_UNTIL(cond) ({						\
