@@ -613,21 +613,50 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 	return ret;
 }
 
+/* A line that grows by items until it is full. */
+struct line {
+	char *buf;
+	size_t size;
+	int len;
+	size_t nr;
+	/* Where it was when "..." would have fitted as well. */
+	int safe_len;
+	size_t safe_nr;
+};
+
+/* The longest that stands for the items that did not fit. */
+#define MORE_MAX	sizeof(" ... 18446744073709551615 more\n")
+
+/* Adds an item, unless it does not fit. */
+static bool line_add(struct line *line, const char *item, size_t len, bool negated)
+{
+	size_t need = !!line->len + negated + len;
+
+	if (line->len + need + sizeof("\n") > line->size)
+		return false;
+	line->len += scnprintf(line->buf + line->len, line->size - line->len,
+			       "%s%s%s", line->len ? "," : "",
+			       negated ? "!" : "", item);
+	line->nr++;
+	if (line->len + MORE_MAX <= line->size) {
+		line->safe_len = line->len;
+		line->safe_nr = line->nr;
+	}
+	return true;
+}
+
 /* Prints one of the two sets of a list; false if not all of it fitted. */
 static bool show_ranges(const struct item_type *type, const struct ranges *set,
-			bool negated, char *buf, size_t size, int *len)
+			bool negated, struct line *line)
 {
 	char item[ITEM_MAX];
 	size_t i;
+	int len;
 
 	for (i = 0; i < set->nr; i++) {
-		size_t need = type->print(item, sizeof(item), &set->v[i]) +
-			      sizeof(",!") + sizeof(" ...\n");
-
-		if (*len + need > size)
+		len = type->print(item, sizeof(item), &set->v[i]);
+		if (!line_add(line, item, len, negated))
 			return false;
-		*len += scnprintf(buf + *len, size - *len, "%s%s%s",
-				  *len ? "," : "", negated ? "!" : "", item);
 	}
 	return true;
 }
@@ -636,18 +665,21 @@ static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
 		     size_t size)
 {
 	const struct item_type *type = attrs[attr].type;
+	struct line line = { .buf = buf, .size = min_t(size_t, size, LINE_LIMIT + 1) };
 	struct selector *sel = &rule->sel[attr];
-	bool all;
-	int len = 0;
+	size_t more;
 
 	if (!selector_is_set(sel))
 		return scnprintf(buf, size, "any\n");
 
 	selector_sort(sel);
-	size = min_t(size_t, size, LINE_LIMIT + 1);
-	all = show_ranges(type, &sel->yes, false, buf, size, &len) &&
-	      show_ranges(type, &sel->no, true, buf, size, &len);
-	return len + scnprintf(buf + len, size - len, all ? "\n" : " ...\n");
+	if (show_ranges(type, &sel->yes, false, &line) &&
+	    show_ranges(type, &sel->no, true, &line))
+		return line.len + scnprintf(buf + line.len, line.size - line.len, "\n");
+
+	more = sel->yes.nr + sel->no.nr - line.safe_nr;
+	return line.safe_len + scnprintf(buf + line.safe_len, line.size - line.safe_len,
+					 " ... %zu more\n", more);
 }
 
 /**
@@ -657,8 +689,8 @@ static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
  * @buf: where to
  * @size: of @buf
  *
- * Return: the length of the line, which rule_store() takes back unless it
- * ends in " ...", for more than fits.
+ * Return: the length of the line, which rule_store() takes back unless it ends
+ * in " ... N more", N being how many items did not fit; "..." is no item.
  */
 int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size)
 {
