@@ -40,8 +40,10 @@
  * struct rule_item - a rule's directory
  * @group: the directory
  * @result_group: its subdirectory
- * @lock: protects @rule, @error, @committing, @listings and @nr_listings
+ * @lock: protects @rule, @refusals, @error, @committing, @listings and
+ *        @nr_listings
  * @rule: the rule
+ * @refusals: the attributes that were refused something
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
  * @listings: listings made and not yet read, see rule_list_read()
@@ -53,6 +55,7 @@ struct rule_item {
 	struct config_group result_group;
 	struct mutex lock; /* see above */
 	struct rule rule;
+	struct rule_refusals refusals;
 	struct rule_error error;
 	bool committing;
 	struct list_head listings;
@@ -119,6 +122,7 @@ static ssize_t attr_store(struct config_item *item, enum rule_attr attr,
 	ret = check_write(ri, rule_attr_name(attr), page, count);
 	if (!ret)
 		ret = rule_store(&ri->rule, attr, page, count, &ri->error);
+	rule_written(&ri->refusals, attr, page, count, ret ? &ri->error : NULL);
 	ret = write_done(ri, ret, count);
 	mutex_unlock(&ri->lock);
 	return ret;
@@ -376,6 +380,8 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 			       "only 1 can be written");
 		return -EINVAL;
 	}
+	if (rule_refused(&ri->refusals, &ri->error))
+		return -EINVAL;
 	if (!rule_selects(&ri->rule)) {
 		rule_error_set(&ri->error, "commit", "1", 1,
 			       "no selector is set; state = all is everything");

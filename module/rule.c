@@ -613,6 +613,52 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 	return ret;
 }
 
+/**
+ * rule_written() - note what became of a write to an attribute
+ * @refusals: what the rule has been refused
+ * @attr: the attribute
+ * @text: what was written
+ * @len: length of @text
+ * @err: why it was refused, by whomever; NULL if it was taken
+ *
+ * Only a write of the whole makes up for a refusal: what is added to a list
+ * leaves it without what was refused.
+ */
+void rule_written(struct rule_refusals *refusals, enum rule_attr attr,
+		  const char *text, size_t len, const struct rule_error *err)
+{
+	bool adds = attr < RULE_NR_SELECTORS && len && *text == '+';
+
+	if (err)
+		refusals->of[attr] = *err;
+	else if (!adds)
+		refusals->of[attr].text[0] = '\0';
+}
+
+/**
+ * rule_refused() - may a rule not be committed for what it has been refused?
+ * @refusals: what the rule has been refused
+ * @err: set to the reason if so
+ *
+ * Return: true if an attribute does not hold what was last written to it.
+ */
+bool rule_refused(const struct rule_refusals *refusals, struct rule_error *err)
+{
+	unsigned int attr;
+	const char *text;
+
+	for (attr = 0; attr < RULE_NR_ATTRS; attr++) {
+		text = refusals->of[attr].text;
+		if (!*text)
+			continue;
+		/* The text goes on with a colon behind the name. */
+		scnprintf(err->text, sizeof(err->text), "commit: \"1\": %s was refused%s",
+			  rule_attr_name(attr), strchr(text, ':'));
+		return true;
+	}
+	return false;
+}
+
 /* A line that grows by items until it is full. */
 struct line {
 	char *buf;

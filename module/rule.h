@@ -63,6 +63,15 @@ struct rule_error {
 	char text[RULE_ERROR_MAX];
 };
 
+/**
+ * struct rule_refusals - what a rule has been refused; all zero is nothing
+ * @of: for each attribute why the last write that was refused was, for as long
+ *      as no whole write has been taken since; empty otherwise
+ */
+struct rule_refusals {
+	struct rule_error of[RULE_NR_ATTRS];
+};
+
 void rule_init(struct rule *rule);
 void rule_destroy(struct rule *rule);
 int rule_copy(struct rule *dst, struct rule *src);
@@ -70,6 +79,10 @@ int rule_copy(struct rule *dst, struct rule *src);
 int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 	       size_t len, struct rule_error *err);
 int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size);
+
+void rule_written(struct rule_refusals *refusals, enum rule_attr attr,
+		  const char *text, size_t len, const struct rule_error *err);
+bool rule_refused(const struct rule_refusals *refusals, struct rule_error *err);
 
 bool rule_selects(const struct rule *rule);
 bool rule_match(const struct rule *rule, const struct conn *conn);
