@@ -359,6 +359,17 @@ static void commit_error(struct rule_item *ri, int err)
 	rule_error_set(&ri->error, "commit", "1", 1, reason);
 }
 
+/* "1", with blanks and a carriage return behind it as terminals and editors leave them. */
+static bool is_one(const char *page, size_t count)
+{
+	size_t len;
+
+	if (*page != '1')
+		return false;
+	len = 1 + strspn(page + 1, " \t\r");
+	return len + (page[len] == '\n') == count;
+}
+
 static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 			struct rule *rule)
 {
@@ -375,7 +386,7 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 	if (ret)
 		return ret;
 
-	if (memchr(page, '\0', count) || !sysfs_streq(page, "1")) {
+	if (!is_one(page, count)) {
 		rule_error_set(&ri->error, "commit", page, strcspn(page, "\n"),
 			       "only 1 can be written");
 		return -EINVAL;
