@@ -320,26 +320,117 @@ static int parse_end(const char *text, size_t len, struct range_key *addr, u16 *
 	return conn_parse_addr(end, addr);
 }
 
+/* A word of a line; refers to the line. */
+struct word {
+	const char *text;
+	size_t len;
+};
+
+static const char blanks[] = " \t\v\f\r";
+
+/* The length of what separates two words: a blank, or the arrow of lsof. */
+static size_t separator(const char *p)
+{
+	if (*p == '-')
+		return p[1] == '>' ? 2 : 0;
+	return *p && strchr(blanks, *p) ? 1 : 0;
+}
+
+/* The word at the start of @line, which moves on behind it; empty at the end. */
+static struct word next_word(const char **line)
+{
+	const char *p = *line;
+	struct word word;
+	size_t len;
+
+	while ((len = separator(p)))
+		p += len;
+	word.text = p;
+	while (*p && !separator(p))
+		p++;
+	word.len = p - word.text;
+	*line = p;
+	return word;
+}
+
+static bool word_has(const struct word *word, char c)
+{
+	return memchr(word->text, c, word->len);
+}
+
+/* Does a word end in a colon and a number? */
+static bool has_number(const struct word *word)
+{
+	size_t digits = 0;
+
+	while (digits < word->len && isdigit(word->text[word->len - 1 - digits]))
+		digits++;
+	return digits && digits < word->len && word->text[word->len - 1 - digits] == ':';
+}
+
+static bool has_any_port(const struct word *word)
+{
+	return word->len >= 2 && !memcmp(word->text + word->len - 2, ":*", 2);
+}
+
+/* A listener has any port at its other end in ss and netstat, and no such end in lsof. */
+static bool is_listening(const struct word *local, const struct word *remote)
+{
+	static const char listen[] = "(LISTEN)";
+
+	return has_any_port(local) || has_any_port(remote) ||
+	       (remote->len == sizeof(listen) - 1 &&
+		!memcmp(remote->text, listen, sizeof(listen) - 1));
+}
+
+/* The headings of ss, netstat and lsof have no number where a port would be. */
+static bool is_heading(const char *line)
+{
+	struct word word;
+
+	do {
+		word = next_word(&line);
+		if (has_number(&word))
+			return false;
+	} while (word.len);
+	return true;
+}
+
+static int parse_word(const struct word *word, struct range_key *addr, u16 *port)
+{
+	return parse_end(word->text, word->len, addr, port);
+}
+
 /**
  * conn_parse_ends() - the two ends that a line names
- * @line: "ADDR:PORT ADDR:PORT", blanks before and between, and whatever may
- *        follow behind another blank
+ * @line: "ADDR:PORT ADDR:PORT" or "ADDR:PORT->ADDR:PORT", behind words without
+ *        a colon, and with anything behind it: a line of a listing, of ss,
+ *        netstat or lsof
  * @ends: filled, except for the state
  *
- * An address may have a zone, as ss prints it, which does not count: a
- * connection is meant on whichever device it is.
+ * The first word with a colon has to be the first end: to look for one further
+ * on would find another connection in a line with a typing error.
  *
- * Return: 0 or -EINVAL.
+ * An address may have a zone, as ss prints it, which does not count: a
+ * connection matches on whichever device it is.
+ *
+ * Return: 0; -ENODATA if the line plainly names no connection, as a heading or
+ * a listener; -EINVAL if it names one wrongly.
  */
 int conn_parse_ends(const char *line, struct conn *ends)
 {
-	static const char blanks[] = " \t\v\f\r";
-	const char *local = line + strspn(line, blanks);
-	size_t len = strcspn(local, blanks);
-	const char *remote = local + len + strspn(local + len, blanks);
+	const char *rest = line;
+	struct word local, remote;
 
-	if (parse_end(local, len, &ends->saddr, &ends->sport) ||
-	    parse_end(remote, strcspn(remote, blanks), &ends->daddr, &ends->dport))
+	local = next_word(&rest);
+	if (word_has(&local, '='))
 		return -EINVAL;
-	return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
+	while (local.len && !word_has(&local, ':'))
+		local = next_word(&rest);
+	remote = next_word(&rest);
+
+	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
+	    !parse_word(&remote, &ends->daddr, &ends->dport))
+		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
+	return is_listening(&local, &remote) || is_heading(line) ? -ENODATA : -EINVAL;
 }
