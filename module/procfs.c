@@ -65,12 +65,14 @@ struct reader {
  * @lock: protects all the others; held while what is written is carried out
  * @line: what there is of a line whose end has not been written yet
  * @len: its length; LINE_LIMIT + 1 if it is too long and was not kept
+ * @lines: how many lines the text has had that the line goes on with
  * @owner: the process that wrote it
  */
 struct writer {
 	struct mutex lock; /* see above */
 	char line[LINE_LIMIT + 1];
 	size_t len;
+	size_t lines;
 	struct pid *owner;
 };
 
@@ -86,8 +88,10 @@ struct proc_file {
  * @dropper: drops
  * @result: what it has dropped
  * @err: why it had to stop, or 0
- * @lines: how many lines counted
+ * @lines: how many lines counted, those of the text before that it goes on with
+ *         included
  * @malformed: how many of them did not parse
+ * @others: how many of them plainly were no connection
  * @deferred: how many of them were deferred and are not settled
  * @deadline: when to give up on sockets that are busy, in jiffies
  * @waited: @deadline is set, as it is when sockets are waited for first
@@ -99,6 +103,7 @@ struct tally {
 	int err;
 	size_t lines;
 	size_t malformed;
+	size_t others;
 	size_t deferred;
 	unsigned long deadline;
 	bool waited;
@@ -228,15 +233,25 @@ static int drop_line(struct tally *tally, const struct conn *ends)
 	return ret;
 }
 
+/* A comment may be indented: what is commented out must not be carried out. */
 static bool is_skipped(const char *line)
 {
-	return *line == '#' || !line[strspn(line, " \t\v\f\r")];
+	line += strspn(line, " \t\v\f\r");
+	return !*line || *line == '#';
 }
 
 static int take_malformed(struct tally *tally)
 {
 	tally->lines++;
 	tally->malformed++;
+	return 0;
+}
+
+/* Of several lines a heading or a listener is no error. */
+static int take_no_connection(struct tally *tally)
+{
+	tally->lines++;
+	tally->others++;
 	return 0;
 }
 
@@ -249,14 +264,16 @@ static int take_line(struct writer *writer, struct tally *tally)
 	struct conn ends;
 	int ret;
 
-	if (writer->len > LINE_LIMIT)
+	if (writer->len > LINE_LIMIT || memchr(writer->line, '\0', writer->len))
 		return take_malformed(tally);
 
 	writer->line[writer->len] = '\0';
 	if (is_skipped(writer->line))
 		return 0;
-	if (memchr(writer->line, '\0', writer->len) ||
-	    conn_parse_ends(writer->line, &ends))
+	ret = conn_parse_ends(writer->line, &ends);
+	if (ret == -ENODATA)
+		return take_no_connection(tally);
+	if (ret)
 		return take_malformed(tally);
 
 	ret = drop_line(tally, &ends);
@@ -301,14 +318,20 @@ static size_t take_text(struct writer *writer, struct tally *tally,
 	return len;
 }
 
-/* Of a single line what became of it, of several whether all that could be done was. */
-static int verdict(struct tally *tally)
+/*
+ * Of a single line what became of it, of several whether all that could be done
+ * was.  A piece of a line is one as well: whoever writes a text in pieces is not
+ * told what became of the line that a piece happens to complete.
+ */
+static int verdict(const struct writer *writer, struct tally *tally)
 {
-	if (tally->malformed)
+	bool single = tally->lines == 1 && !writer->len;
+
+	if (tally->malformed || (single && tally->others))
 		return -EINVAL;
 	if (atomic_long_read(&tally->result.failed))
 		return -EBUSY;
-	if (tally->lines != 1 || atomic_long_read(&tally->result.dropped))
+	if (!single || atomic_long_read(&tally->result.dropped))
 		return 0;
 	return walk_has_exempt(&tally->dropper.walk) ? -EPERM : -ESRCH;
 }
@@ -316,25 +339,28 @@ static int verdict(struct tally *tally)
 static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 			  size_t count, char *page)
 {
+	struct writer *writer = &pf->writer;
 	struct tally tally;
 	size_t taken = 0;
 	int err = 0;
 
 	tally_init(&tally, pf->net, false);
+	tally.lines = writer->lines;
 	while (taken < count && !err) {
 		size_t len = min_t(size_t, count - taken, PAGE_SIZE);
 
 		if (copy_from_user(page, ubuf + taken, len))
 			err = -EFAULT;
 		else
-			taken += take_text(&pf->writer, &tally, page, len, &err);
+			taken += take_text(writer, &tally, page, len, &err);
 	}
 	settle(&tally);
 	dropper_exit(&tally.dropper);
 
+	writer->lines = writer->len || err ? tally.lines : 0;
 	if (err)
 		return taken ? taken : err;
-	err = verdict(&tally);
+	err = verdict(writer, &tally);
 	return err ? err : count;
 }
 
@@ -437,6 +463,18 @@ static int open_held(struct file *file, struct net *net)
 	return ret;
 }
 
+/*
+ * The end is wherever the file is: a text that is written has no position, and
+ * to look for the end of the listing would take a walk. Programs go there when
+ * they open a file to append.
+ */
+static loff_t proc_file_lseek(struct file *file, loff_t offset, int whence)
+{
+	if (whence == SEEK_END)
+		return offset ? -EINVAL : file->f_pos;
+	return seq_lseek(file, offset, whence);
+}
+
 static int proc_file_open(struct inode *inode, struct file *file)
 {
 	struct net *net = pde_data(inode);
@@ -474,7 +512,7 @@ static const struct proc_ops proc_file_ops = {
 	.proc_open	= proc_file_open,
 	.proc_read_iter	= seq_read_iter,
 	.proc_write	= proc_file_write,
-	.proc_lseek	= seq_lseek,
+	.proc_lseek	= proc_file_lseek,
 	.proc_release	= proc_file_release,
 };
 
