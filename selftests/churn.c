@@ -322,6 +322,11 @@ TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
 	EXPECT_TRUE(refused);
 	EXPECT_NE(NULL, strstr(error, "a commit of this rule is running"));
 	EXPECT_EQ(MANY, rule_result(&self->rule[0], "dropped"));
+
+	/* What was refused meanwhile has to be written anew. */
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule[0]));
+	EXPECT_EQ(0, rule_set(&self->rule[0], "sport", "80"));
+	EXPECT_EQ(0, rule_commit(&self->rule[0]));
 }
 
 TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)

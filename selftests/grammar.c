@@ -3,7 +3,11 @@
  * The attributes of a rule as the kernel has them: what they take, what they
  * refuse, and that a refused write changes nothing.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,30 +19,70 @@
 #include "tcpdrop_util.h"
 
 #define TEXT_MAX 4097
+#define ATTRS_MAX 64
 
-static const char *const attrs[] = {
-	"saddr", "daddr", "sport", "dport", "port", "state", "netns", "max",
-};
+/* The attributes of a rule, whichever there are: what can be read and written. */
+static struct {
+	char name[ATTRS_MAX][NAME_MAX + 1];
+	size_t nr;
+} attrs;
 
 /* What every attribute holds. */
 struct snapshot {
-	char text[ARRAY_LEN(attrs)][TEXT_MAX];
+	char text[ATTRS_MAX][TEXT_MAX];
 };
+
+static mode_t mode_of(const struct rule *rule, const char *name)
+{
+	char path[600];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", rule->path, name);
+	return stat(path, &st) ? 0 : st.st_mode;
+}
+
+static int find_attrs(const struct rule *rule)
+{
+	DIR *dir = opendir(rule->path);
+	struct dirent *entry;
+
+	attrs.nr = 0;
+	while (dir && (entry = readdir(dir)) && attrs.nr < ATTRS_MAX) {
+		if (mode_of(rule, entry->d_name) == (S_IFREG | 0644))
+			snprintf(attrs.name[attrs.nr++], sizeof(attrs.name[0]), "%s",
+				 entry->d_name);
+	}
+	if (!dir || closedir(dir))
+		return -errno;
+	return attrs.nr ? 0 : -ENOENT;
+}
 
 FIXTURE(grammar) {
 	struct rule rule;
+	struct pair pair;
 	char text[TEXT_MAX];
 };
 
+/* With a connection from 127.0.0.1:7001 to 127.0.0.2:7002, see list_attrs. */
 FIXTURE_SETUP(grammar)
 {
+	int listener;
+
 	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
 	ASSERT_EQ(0, rule_new(&self->rule, "grammar"));
+	ASSERT_EQ(0, find_attrs(&self->rule));
+	listener = sock_listen(IPV4, "127.0.0.2", 7002);
+	ASSERT_LE(0, listener);
+	ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 7001, &self->pair));
+	ASSERT_EQ(0, close(listener));
 }
 
 FIXTURE_TEARDOWN(grammar)
 {
 	rule_remove(&self->rule);
+	close(self->pair.client);
+	close(self->pair.server);
 }
 
 static void take_snapshot(const struct rule *rule, struct snapshot *snapshot)
@@ -46,8 +90,8 @@ static void take_snapshot(const struct rule *rule, struct snapshot *snapshot)
 	size_t i;
 
 	memset(snapshot, 0, sizeof(*snapshot));
-	for (i = 0; i < ARRAY_LEN(attrs); i++)
-		rule_get(rule, attrs[i], snapshot->text[i], TEXT_MAX);
+	for (i = 0; i < attrs.nr; i++)
+		rule_get(rule, attrs.name[i], snapshot->text[i], TEXT_MAX);
 }
 
 /* Without the newline. */
@@ -59,14 +103,62 @@ static const char *get(const struct rule *rule, const char *attr, char *text)
 	return text;
 }
 
+static const char *last_error(const struct rule *rule)
+{
+	static char text[TEXT_MAX];
+
+	return get(rule, "last_error", text);
+}
+
+static bool has_cases(const char *attr, bool good)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(grammar_cases); i++)
+		if (!strcmp(grammar_cases[i].attr, attr) && !grammar_cases[i].err == good)
+			return true;
+	return false;
+}
+
+static bool is_list(const char *attr)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(list_attrs); i++)
+		if (!strcmp(list_attrs[i].attr, attr))
+			return true;
+	return false;
+}
+
+/* Those that take a single value. */
+static bool is_option(const char *attr)
+{
+	return !strcmp(attr, "netns") || !strcmp(attr, "max");
+}
+
+TEST_F(grammar, knows_every_attribute_that_a_rule_has)
+{
+	size_t i;
+
+	for (i = 0; i < attrs.nr; i++) {
+		EXPECT_TRUE(has_cases(attrs.name[i], true)) TH_LOG("%s", attrs.name[i]);
+		EXPECT_TRUE(has_cases(attrs.name[i], false)) TH_LOG("%s", attrs.name[i]);
+		EXPECT_NE(is_list(attrs.name[i]), is_option(attrs.name[i]))
+			TH_LOG("%s", attrs.name[i]);
+	}
+	for (i = 0; i < ARRAY_LEN(list_attrs); i++)
+		EXPECT_EQ(S_IFREG | 0644, mode_of(&self->rule, list_attrs[i].attr))
+			TH_LOG("list %zu", i);
+}
+
 TEST_F(grammar, a_new_rule_has_nothing_set)
 {
-	EXPECT_STREQ("any", get(&self->rule, "saddr", self->text));
-	EXPECT_STREQ("any", get(&self->rule, "daddr", self->text));
-	EXPECT_STREQ("any", get(&self->rule, "sport", self->text));
-	EXPECT_STREQ("any", get(&self->rule, "dport", self->text));
-	EXPECT_STREQ("any", get(&self->rule, "port", self->text));
-	EXPECT_STREQ("any", get(&self->rule, "state", self->text));
+	size_t i;
+
+	for (i = 0; i < attrs.nr; i++)
+		if (!is_option(attrs.name[i]))
+			EXPECT_STREQ("any", get(&self->rule, attrs.name[i], self->text))
+				TH_LOG("%s", attrs.name[i]);
 	EXPECT_STREQ("self", get(&self->rule, "netns", self->text));
 	EXPECT_STREQ("0", get(&self->rule, "max", self->text));
 	EXPECT_STREQ("", get(&self->rule, "last_error", self->text));
@@ -78,32 +170,55 @@ TEST_F(grammar, a_new_rule_has_nothing_set)
 	EXPECT_STREQ("", get(&self->rule, "result/states", self->text));
 }
 
-static void expect_mode(struct __test_metadata *_metadata, const struct rule *rule,
-			const char *name, mode_t mode)
+static bool is_among(const char *name, const char *const *names, size_t nr)
 {
-	char path[600];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", rule->path, name);
-	ASSERT_EQ(0, stat(path, &st));
-	EXPECT_EQ(mode, st.st_mode & 07777)
-		TH_LOG("%s", name);
-	EXPECT_EQ(0, st.st_uid);
+	while (nr--)
+		if (!strcmp(name, names[nr]))
+			return true;
+	return false;
 }
 
+/* Every file is an attribute or one of these. */
 TEST_F(grammar, files_have_the_modes_that_they_should)
 {
 	static const char *const read_only[] = {
 		"count", "list", "last_error", "result/matched", "result/dropped",
 		"result/failed", "result/remaining", "result/elapsed_us", "result/states",
 	};
+	DIR *dir = opendir(self->rule.path);
+	struct dirent *entry;
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(attrs); i++)
-		expect_mode(_metadata, &self->rule, attrs[i], 0644);
 	for (i = 0; i < ARRAY_LEN(read_only); i++)
-		expect_mode(_metadata, &self->rule, read_only[i], 0444);
-	expect_mode(_metadata, &self->rule, "commit", 0200);
+		EXPECT_EQ(S_IFREG | 0444, mode_of(&self->rule, read_only[i]))
+			TH_LOG("file %zu", i);
+	EXPECT_EQ(S_IFREG | 0200, mode_of(&self->rule, "commit"));
+
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_type == DT_DIR || !strcmp(entry->d_name, "commit") ||
+		    is_among(entry->d_name, read_only, ARRAY_LEN(read_only)))
+			continue;
+		EXPECT_EQ(S_IFREG | 0644, mode_of(&self->rule, entry->d_name))
+			TH_LOG("%s", entry->d_name);
+	}
+	closedir(dir);
+}
+
+TEST_F(grammar, files_belong_to_root)
+{
+	struct stat st;
+	char path[600];
+	size_t i;
+
+	for (i = 0; i < attrs.nr; i++) {
+		snprintf(path, sizeof(path), "%s/%s", self->rule.path, attrs.name[i]);
+		ASSERT_EQ(0, stat(path, &st));
+		EXPECT_EQ(0, st.st_uid);
+	}
+	snprintf(path, sizeof(path), "%s/commit", self->rule.path);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(0, st.st_uid);
 }
 
 static void run_case(struct __test_metadata *_metadata, const struct rule *rule,
@@ -136,6 +251,128 @@ TEST_F(grammar, attributes_take_and_refuse_what_they_should)
 
 	for (c = grammar_cases; c < grammar_cases + ARRAY_LEN(grammar_cases); c++)
 		run_case(_metadata, &self->rule, c);
+}
+
+/* Is the client's end among the connections that the rule lists? */
+static bool lists_client(const struct rule *rule)
+{
+	char *text = rule_list(rule);
+	bool listed;
+
+	listed = text && strstr(text, "127.0.0.1:7001 127.0.0.2:7002 ");
+	free(text);
+	return listed;
+}
+
+/* The client has what @list says; of ULPs it has none, which "!" is true of. */
+static bool client_matches(const struct list_attr *list, const struct list_case *c)
+{
+	if (!strcmp(list->attr, "ulp"))
+		return *c->read == '!' || !strcmp(c->read, "any");
+	return list_matches(list, c);
+}
+
+TEST_F(grammar, every_list_does_what_it_should)
+{
+	const struct list_attr *list;
+	const struct list_case *c;
+	char text[256];
+
+	ASSERT_EQ(0, setsockopt(self->pair.client, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+	for (list = list_attrs; list < list_attrs + ARRAY_LEN(list_attrs); list++) {
+		for (c = list_cases; c < list_cases + ARRAY_LEN(list_cases); c++) {
+			list_text(list, c->before, text, sizeof(text));
+			ASSERT_EQ(0, rule_set(&self->rule, list->attr, text));
+			list_text(list, c->write, text, sizeof(text));
+			EXPECT_EQ(0, rule_set(&self->rule, list->attr, text))
+				TH_LOG("%s: %s, %s", list->attr, c->before, text);
+			list_text(list, c->read, text, sizeof(text));
+			EXPECT_STREQ(text, get(&self->rule, list->attr, self->text));
+			EXPECT_EQ(client_matches(list, c), lists_client(&self->rule))
+				TH_LOG("%s: %s", list->attr, text);
+		}
+		ASSERT_EQ(0, rule_set(&self->rule, list->attr, "any"));
+	}
+}
+
+/* Has @ends become a minisock, and is the other end gone? */
+static bool is_finished(const struct ends *ends)
+{
+	struct ends other = ends_swap(ends);
+	const struct entry *entry;
+	struct table table;
+	bool finished;
+
+	if (table_read(&table))
+		return false;
+	entry = table_find(&table, ends);
+	finished = entry && entry->minisock && !table_find(&table, &other);
+	table_free(&table);
+	return finished;
+}
+
+/* The server's end of the pair, which is closed first, is in TIME_WAIT then. */
+static int close_pair(struct pair *pair)
+{
+	struct ends server = ends_swap(&pair->ends);
+
+	close(pair->server);
+	close(pair->client);
+	pair->server = -1;
+	pair->client = -1;
+	return WAIT_UNTIL(is_finished(&server)) ? 0 : -ETIMEDOUT;
+}
+
+/* Commits a rule of names: drops those of @mine, neither @other's nor a minisock. */
+static void commit_names(struct __test_metadata *_metadata, const struct rule *rule,
+			 const char *attr, const char *names, const struct pair *mine,
+			 const struct pair *other)
+{
+	ASSERT_EQ(0, rule_set(rule, attr, names));
+	EXPECT_EQ(2, rule_count(rule));
+	EXPECT_EQ(0, rule_commit(rule));
+	EXPECT_LT(0, rule_result(rule, "dropped"));
+	EXPECT_EQ(0, rule_result(rule, "remaining"));
+	EXPECT_FALSE(ends_in_table(&mine->ends));
+	if (other)
+		EXPECT_TRUE(sock_talks(other->client, other->server));
+	ASSERT_EQ(0, rule_set(rule, attr, "any"));
+}
+
+static int set_congestion(const struct pair *pair, const char *name)
+{
+	if (setsockopt(pair->client, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)) ||
+	    setsockopt(pair->server, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)))
+		return -errno;
+	return 0;
+}
+
+TEST_F(grammar, names_are_committed_and_match_no_minisock)
+{
+	struct ends finished = ends_swap(&self->pair.ends);
+	struct pair reno, cubic;
+	int listener;
+
+	listener = sock_listen(IPV4, "127.0.0.2", 7003);
+	ASSERT_LE(0, listener);
+	ASSERT_EQ(0, close_pair(&self->pair));
+	ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &cubic));
+	ASSERT_EQ(0, set_congestion(&cubic, "cubic"));
+
+	ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &reno));
+	ASSERT_EQ(0, set_congestion(&reno, "reno"));
+	commit_names(_metadata, &self->rule, "congestion", "reno", &reno, &cubic);
+
+	ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &reno));
+	ASSERT_EQ(0, set_congestion(&reno, "reno"));
+	commit_names(_metadata, &self->rule, "congestion", "!cubic", &reno, &cubic);
+
+	ASSERT_EQ(0, rule_set(&self->rule, "ulp", "tls"));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(0, rule_result(&self->rule, "matched"));
+	EXPECT_TRUE(sock_talks(cubic.client, cubic.server));
+	commit_names(_metadata, &self->rule, "ulp", "!tls", &cubic, NULL);
+	EXPECT_TRUE(ends_in_table(&finished));
 }
 
 /* One write(2) of @len bytes. */
@@ -201,20 +438,30 @@ TEST_F(grammar, an_item_too_long_is_refused)
 			       "too long an item"));
 }
 
-TEST_F(grammar, a_list_beyond_one_page_shows_what_fits)
+TEST_F(grammar, a_list_beyond_one_page_shows_what_fits_and_how_many_do_not)
 {
-	size_t len;
-	int i;
+	int i, shown;
+	char *rest;
+	long more;
 
 	for (i = 0; i < 2000; i++)
-		ASSERT_EQ(0, rule_setf(&self->rule, "daddr", "+10.1.%d.%d",
-				       i / 100, i % 100 * 2));
+		ASSERT_EQ(0, rule_setf(&self->rule, "daddr", "+%s10.1.%d.%d",
+				       i % 2 ? "!" : "", i / 100, i % 100 * 2));
 	get(&self->rule, "daddr", self->text);
-	len = strlen(self->text);
-	EXPECT_LT(4000, len);
-	EXPECT_GT(4095, len);
-	EXPECT_STREQ(" ...", self->text + len - 4);
-	EXPECT_EQ(0, strncmp(self->text, "10.1.0.0,10.1.0.2,10.1.0.4,", 27));
+	EXPECT_LT(4000, strlen(self->text));
+	EXPECT_GT(4094, strlen(self->text));
+	EXPECT_EQ(0, strncmp(self->text, "10.1.0.0,10.1.0.4,10.1.0.8,", 27));
+
+	rest = strstr(self->text, " ... ");
+	ASSERT_NE(NULL, rest);
+	shown = text_count(self->text, ",") + 1;
+	more = strtol(rest + strlen(" ... "), &rest, 10);
+	EXPECT_EQ(2000, shown + more);
+	EXPECT_STREQ(" more", rest);
+
+	EXPECT_EQ(-EINVAL, rule_set(&self->rule, "daddr", self->text));
+	EXPECT_STREQ("daddr: \"...\": not an address", last_error(&self->rule));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
 }
 
 TEST_F(grammar, a_full_line_is_taken_back)
@@ -234,7 +481,13 @@ TEST_F(grammar, a_full_line_is_taken_back)
 
 TEST_F(grammar, commit_takes_one_and_nothing_else)
 {
-	static const char *const bad[] = { "0", "2", "11", "1x", "yes", "-1", "\n" };
+	static const char *const good[] = {
+		"1", "1\n", "1 ", "1\t", "1 \t \n", "1\r", "1\r\n", "1 \r\n",
+	};
+	static const char *const bad[] = {
+		"0", "2", "11", "1x", "yes", "-1", "\n", " ", "\r\n", " 1", "+1", "01",
+		"1 1", "1,", "1 x", "1\n1", "1\n\n", "1\n ", "\t1", "1\v", "1\001",
+	};
 	size_t i;
 
 	/* A rule that selects something, lest it be refused for another reason. */
@@ -244,11 +497,145 @@ TEST_F(grammar, commit_takes_one_and_nothing_else)
 			TH_LOG("commit: %s", bad[i]);
 		EXPECT_NE(NULL, strstr(get(&self->rule, "last_error", self->text),
 				       "commit: \""));
+		EXPECT_NE(NULL, strstr(self->text, "only 1 can be written"));
 	}
-	EXPECT_EQ(0, rule_set(&self->rule, "commit", "1\n"));
-	EXPECT_EQ(0, rule_set(&self->rule, "commit", "1"));
-	EXPECT_STREQ("", get(&self->rule, "last_error", self->text));
-	EXPECT_EQ(0, rule_result(&self->rule, "matched"));
+	EXPECT_EQ(-EINVAL, write_raw(&self->rule, "commit", "1\0", 2));
+	EXPECT_EQ(-EINVAL, write_raw(&self->rule, "commit", "1 \0\n", 4));
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		EXPECT_EQ(0, rule_set(&self->rule, "commit", good[i])) TH_LOG("good %zu", i);
+		EXPECT_STREQ("", last_error(&self->rule));
+		EXPECT_EQ(0, rule_result(&self->rule, "matched"));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.0.0.1"));
+	EXPECT_EQ(0, rule_set(&self->rule, "commit", "1 \r\n"));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+}
+
+/* The script that forgot its "set -e". */
+TEST_F(grammar, a_rule_that_was_refused_something_drops_nothing)
+{
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "7001"));
+	EXPECT_EQ(-EINVAL, rule_set(&self->rule, "state", "timewait"));
+	EXPECT_STREQ("state: \"timewait\": not a TCP state", last_error(&self->rule));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	EXPECT_STREQ("commit: \"1\": state was refused: \"timewait\": not a TCP state",
+		     last_error(&self->rule));
+	EXPECT_TRUE(sock_talks(self->pair.client, self->pair.server));
+
+	/* Looking goes on, and another attribute changes nothing. */
+	EXPECT_EQ(1, rule_count(&self->rule));
+	EXPECT_TRUE(lists_client(&self->rule));
+	EXPECT_STREQ("any", get(&self->rule, "state", self->text));
+	EXPECT_EQ(0, rule_set(&self->rule, "dport", "7002"));
+	EXPECT_STREQ("", last_error(&self->rule));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	EXPECT_EQ(-EINVAL, rule_set(&self->rule, "commit", "2"));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	EXPECT_STREQ("commit: \"1\": state was refused: \"timewait\": not a TCP state",
+		     last_error(&self->rule));
+	EXPECT_TRUE(sock_talks(self->pair.client, self->pair.server));
+
+	EXPECT_EQ(0, rule_set(&self->rule, "state", "any"));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_STREQ("", last_error(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->pair.client));
+}
+
+/* Refuses @attr something, and mends it by @whole; a list not by adding to it. */
+static void refuse_and_mend(struct __test_metadata *_metadata, const struct rule *rule,
+			    const char *attr, const char *whole)
+{
+	char error[256];
+
+	EXPECT_EQ(-EINVAL, rule_set(rule, attr, "?,")) TH_LOG("%s", attr);
+	snprintf(error, sizeof(error), "commit: \"1\": %s was refused: ", attr);
+	EXPECT_EQ(-EINVAL, rule_commit(rule)) TH_LOG("%s", attr);
+	EXPECT_EQ(0, strncmp(error, last_error(rule), strlen(error)))
+		TH_LOG("%s", last_error(rule));
+	if (is_list(attr)) {
+		EXPECT_EQ(0, rule_setf(rule, attr, "+%s", whole)) TH_LOG("%s", attr);
+		EXPECT_EQ(-EINVAL, rule_commit(rule)) TH_LOG("%s", attr);
+	}
+	EXPECT_EQ(0, rule_set(rule, attr, whole)) TH_LOG("%s", attr);
+	EXPECT_EQ(0, rule_commit(rule)) TH_LOG("%s", attr);
+	EXPECT_EQ(-EINVAL, rule_set(rule, attr, "+?,")) TH_LOG("%s", attr);
+	EXPECT_EQ(-EINVAL, rule_commit(rule)) TH_LOG("%s", attr);
+	EXPECT_EQ(0, rule_set(rule, attr, "\n")) TH_LOG("%s", attr);
+	EXPECT_EQ(0, rule_commit(rule)) TH_LOG("%s", attr);
+}
+
+TEST_F(grammar, every_attribute_that_was_refused_something_has_to_be_written_anew)
+{
+	size_t i;
+
+	/* What matches nothing, by the one attribute or by the other. */
+	for (i = 0; i < ARRAY_LEN(list_attrs); i++) {
+		ASSERT_EQ(0, rule_set(&self->rule, "saddr", "192.0.2.1"));
+		ASSERT_EQ(0, rule_set(&self->rule, "daddr", "192.0.2.1"));
+		refuse_and_mend(_metadata, &self->rule, list_attrs[i].attr,
+				list_attrs[i].first);
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "192.0.2.1"));
+	refuse_and_mend(_metadata, &self->rule, "max", "10");
+	refuse_and_mend(_metadata, &self->rule, "netns", "self");
+	EXPECT_TRUE(sock_talks(self->pair.client, self->pair.server));
+}
+
+TEST_F(grammar, all_that_was_refused_has_to_be_mended)
+{
+	size_t i;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "9"));
+	for (i = 0; i < attrs.nr; i++)
+		EXPECT_EQ(-EINVAL, rule_set(&self->rule, attrs.name[i], "?,"));
+	for (i = 0; i < attrs.nr; i++) {
+		EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+		EXPECT_EQ(0, rule_set(&self->rule, attrs.name[i],
+				      strcmp(attrs.name[i], "sport") ? "any" : "9"));
+	}
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_TRUE(sock_talks(self->pair.client, self->pair.server));
+}
+
+TEST_F(grammar, a_refusal_counts_for_whatever_reason)
+{
+	char *text = malloc(5000);
+
+	ASSERT_NE(NULL, text);
+	memset(text, ' ', 5000);
+	memcpy(text, "7001", 4);
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "7001"));
+
+	EXPECT_EQ(-EFBIG, write_raw(&self->rule, "sport", text, 5000));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	EXPECT_NE(NULL, strstr(last_error(&self->rule), "sport was refused: \"7001"));
+	EXPECT_NE(NULL, strstr(last_error(&self->rule), "too long for one write"));
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "7001"));
+
+	EXPECT_EQ(-EINVAL, write_raw(&self->rule, "state", "all\0", 4));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	EXPECT_NE(NULL, strstr(last_error(&self->rule), "state was refused: "));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+
+	/* A commit that was refused is no refused attribute. */
+	EXPECT_EQ(-EFBIG, write_raw(&self->rule, "commit", text, 5000));
+	EXPECT_EQ(-EINVAL, write_raw(&self->rule, "commit", "x", 1));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	free(text);
+}
+
+TEST_F(grammar, a_refusal_is_another_rule_s_matter)
+{
+	struct rule other;
+
+	ASSERT_EQ(0, rule_new(&other, "other"));
+	EXPECT_EQ(-EINVAL, rule_set(&other, "state", "timewait"));
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "7001"));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_remove(&other));
 }
 
 TEST_F(grammar, commit_of_an_empty_rule_is_refused)

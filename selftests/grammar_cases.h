@@ -7,7 +7,87 @@
 #define TCPDROP_GRAMMAR_CASES_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * The attributes that are lists, with two items each as they read back, the
+ * first of which is sorted before the second. The tests look at a connection
+ * whose attribute is @has, one of the two.
+ */
+static const struct list_attr {
+	const char *attr;
+	const char *first;
+	const char *second;
+	const char *has;
+} list_attrs[] = {
+	{ "saddr", "127.0.0.1", "2001:db8::/32", "127.0.0.1" },
+	{ "daddr", "10.0.0.0/8", "127.0.0.2", "127.0.0.2" },
+	{ "sport", "1-1023", "7001", "7001" },
+	{ "dport", "7002", "60000-65535", "7002" },
+	{ "port", "22", "7002", "7002" },
+	{ "state", "ESTABLISHED", "TIME_WAIT", "ESTABLISHED" },
+	{ "congestion", "cubic", "reno", "reno" },
+	{ "ulp", "mptcp", "tls", "tls" },
+};
+
+/*
+ * To each list @before is written and then @write, and @read is read back; "1"
+ * and "2" are the list's items. If the connection has the first item the rule
+ * matches it if @first says so, and so on.
+ */
+static const struct list_case {
+	const char *before;
+	const char *write;
+	const char *read;
+	bool first;
+	bool second;
+} list_cases[] = {
+	{ "any", "1", "1", true, false },
+	{ "any", "!1", "!1", false, true },
+	{ "any", "2,1", "1,2", true, true },
+	{ "any", "!2 !1", "!1,!2", false, false },
+	{ "any", "!2,1", "1,!2", true, false },
+	{ "any", "1,!1", "1,!1", false, false },
+	{ "any", "+1", "1", true, false },
+	{ "any", "+!1", "!1", false, true },
+	{ "1", "2", "2", false, true },
+	{ "1", "+2", "1,2", true, true },
+	{ "1", "+1", "1", true, false },
+	{ "1", "+!2", "1,!2", true, false },
+	{ "1", "+!1", "1,!1", false, false },
+	{ "!1", "2", "2", false, true },
+	{ "!1", "!2", "!2", true, false },
+	{ "!1", "+2", "2,!1", false, true },
+	{ "!1", "+!2", "!1,!2", false, false },
+	{ "!1", "+!1", "!1", false, true },
+	{ "1,!2", "+2", "1,2,!2", true, false },
+	{ "!1", "any", "any", true, true },
+	{ "1,!2", "\n", "any", true, true },
+};
+
+/* @text with the items of @list in the place of their numbers. */
+static inline const char *list_text(const struct list_attr *list, const char *text,
+				    char *into, size_t size)
+{
+	size_t len = 0;
+
+	for (into[0] = '\0'; *text && len < size; text++) {
+		if (*text == '1' || *text == '2')
+			len += snprintf(into + len, size - len, "%s",
+					*text == '1' ? list->first : list->second);
+		else
+			len += snprintf(into + len, size - len, "%c", *text);
+	}
+	return into;
+}
+
+static inline bool list_matches(const struct list_attr *list, const struct list_case *c)
+{
+	return strcmp(list->has, list->first) ? c->second : c->first;
+}
 
 /*
  * To a rule with nothing set, or with @first written to @attr if given,
@@ -63,6 +143,13 @@ static const struct grammar_case grammar_cases[] = {
 	THEN("sport", "80", "+!22", "80,!22"),
 	THEN("sport", "80", "+80", "80"),
 	THEN("sport", "any", "+80", "80"),
+	THEN("sport", "!22", "+!23", "!22,!23"),
+	THEN("sport", "!22", "+80", "80,!22"),
+	GOOD("sport", "80\r\n", "80"),
+	BAD("sport", "80 ... 12 more", "...", NO_PORT),
+	BAD("sport", "80,...", "...", NO_PORT),
+	BAD("saddr", "10.0.0.1 ... 1 more\n", "...", NO_ADDR),
+	BAD("state", "ESTABLISHED ... 1 more", "...", "not a TCP state"),
 	BAD("sport", "+", "", EMPTY),
 	BAD("sport", "+\n", "", EMPTY),
 	BAD("sport", "+any", "any", NO_PORT),
@@ -164,6 +251,12 @@ static const struct grammar_case grammar_cases[] = {
 	GOOD("daddr", "::ffff:10.0.0.1/80", "::/80"),
 	GOOD("daddr", "::ffff:10.0.0.1/90", "::ffc0:0:0/90"),
 	GOOD("daddr", "::ffff:10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"),
+	GOOD("daddr", "0:0:1::ffff:1.2.3.4", "::1:0:0:ffff:102:304"),
+	GOOD("daddr", "1::ffff:1.2.3.4", "1::ffff:102:304"),
+	GOOD("daddr", "0:0:0:1::ffff:1.2.3.4", "::1:0:ffff:102:304"),
+	GOOD("daddr", "0:0:0:0:1:ffff:1.2.3.4", "::1:ffff:102:304"),
+	GOOD("daddr", "::fffe:1.2.3.4", "::fffe:102:304"),
+	GOOD("daddr", "::ffff:0:1.2.3.4", "::ffff:0:102:304"),
 	BAD("daddr", ":", ":", NO_ADDR),
 	BAD("daddr", ":::", ":::", NO_ADDR),
 	BAD("daddr", ":1", ":1", NO_ADDR),
@@ -244,6 +337,12 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("congestion", "cubic,any", "any", NO_NAME),
 	BAD("congestion", "cubic +reno", "+reno", NO_NAME),
 	BAD("congestion", "cubic ...", "...", NO_NAME),
+	BAD("congestion", "cubic ... 3 more", "...", NO_NAME),
+	BAD("congestion", "...", "...", NO_NAME),
+	BAD("congestion", "!...", "!...", NO_NAME),
+	BAD("congestion", "+...", "...", NO_NAME),
+	BAD("ulp", "...", "...", NO_NAME),
+	BAD("ulp", "!tls,!...", "!...", NO_NAME),
 	BAD("ulp", "a-name-that-is-too-long", "a-name-that-is-too-long", NO_NAME),
 
 	/* Limits */

@@ -133,10 +133,20 @@ TEST_F(model, copies_completely_or_not_at_all)
 	rule_destroy(&copy);
 }
 
+static int items_before(const char *text, const char *end)
+{
+	int items = 1;
+
+	for (; text < end; text++)
+		items += *text == ',';
+	return items;
+}
+
 TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 {
 	struct conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
 	struct rule copy;
+	const char *more;
 	unsigned int i;
 	char item[64];
 	size_t len;
@@ -150,8 +160,12 @@ TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 	len = strlen(self->text);
 	EXPECT_GT(4094, len);
 	EXPECT_LT(4000, len);
-	EXPECT_STREQ(" ...", self->text + len - 4);
+	more = strstr(self->text, " ... ");
+	ASSERT_NE(NULL, more);
+	snprintf(item, sizeof(item), " ... %d more", 50000 - items_before(self->text, more));
+	EXPECT_STREQ(item, more);
 	EXPECT_EQ(-EINVAL, store(&self->rule, "daddr", self->text, &self->error));
+	EXPECT_STREQ("daddr: \"...\": not an address", self->error.text);
 
 	ASSERT_EQ(0, rule_copy(&copy, &self->rule));
 	EXPECT_EQ(50000, copy.sel[RULE_DADDR].yes.nr);
@@ -161,6 +175,56 @@ TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 		ASSERT_EQ(i % 2 == 0, rule_match(&copy, &conn));
 	}
 	rule_destroy(&copy);
+}
+
+/* A list that grows to twice what a line holds, by an item of every length. */
+TEST_F(model, counts_what_does_not_fit_whatever_the_length)
+{
+	const char *more;
+	int items, shown;
+	char item[64];
+	size_t len;
+
+	for (items = 1; items <= 1500; items++) {
+		snprintf(item, sizeof(item), "%s%d",
+			 items % 3 ? "+" : "+!", items % 7 ? 10000 + 2 * items : 2 * items);
+		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
+		show(&self->rule, "sport", self->text);
+		len = strlen(self->text);
+		ASSERT_GT(4094, len);
+		more = strstr(self->text, " ... ");
+		shown = items_before(self->text, more ? more : self->text + len);
+		if (more) {
+			snprintf(item, sizeof(item), " ... %d more", items - shown);
+			ASSERT_STREQ(item, more);
+			ASSERT_LT(4094 - 40, len);
+		} else {
+			ASSERT_EQ(items, shown);
+		}
+		ASSERT_EQ(more ? -EINVAL : 0,
+			  store(&self->rule, "dport", self->text, &self->error));
+	}
+	EXPECT_NE(NULL, more);
+}
+
+/* 682 items of five digits and one of one: 4094 bytes with the newline. */
+TEST_F(model, shows_a_list_that_just_fits)
+{
+	char item[16];
+	int port;
+
+	ASSERT_EQ(0, store(&self->rule, "sport", "5", &self->error));
+	for (port = 10000; port < 10000 + 2 * 681; port += 2) {
+		snprintf(item, sizeof(item), "+%d", port);
+		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
+	}
+	ASSERT_EQ(0, store(&self->rule, "sport", "+20000", &self->error));
+	EXPECT_EQ(4093, strlen(show(&self->rule, "sport", self->text)));
+	EXPECT_EQ(NULL, strstr(self->text, "..."));
+	EXPECT_EQ(0, store(&self->rule, "sport", self->text, &self->error));
+
+	ASSERT_EQ(0, store(&self->rule, "sport", "+6", &self->error));
+	EXPECT_NE(NULL, strstr(show(&self->rule, "sport", self->text), " ... "));
 }
 
 TEST_F(model, does_not_grow_by_what_it_has)
@@ -260,6 +324,159 @@ TEST_F(model, matches_what_the_contract_says)
 		rule_destroy(&copy);
 		rule_destroy(&rule);
 	}
+}
+
+/* Whether @rule matches a connection that has what @list says. */
+static bool matches(struct rule *rule, const struct list_attr *list, bool minisock)
+{
+	struct conn conn = conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
+	enum rule_attr attr = attr_by_name(list->attr);
+	struct rule copy;
+	bool matches;
+
+	if (rule_copy(&copy, rule))
+		abort();
+	matches = rule_match(&copy, &conn);
+	if ((attr == RULE_CONGESTION || attr == RULE_ULP) && rule_has(&copy, attr))
+		matches &= rule_match_name(&copy, attr, minisock ? NULL : list->has);
+	rule_destroy(&copy);
+	return matches;
+}
+
+TEST_F(model, does_with_every_list_what_the_contract_says)
+{
+	const struct list_attr *list;
+	const struct list_case *c;
+	char text[256];
+
+	for (list = list_attrs; list < list_attrs + ARRAY_SIZE(list_attrs); list++) {
+		for (c = list_cases; c < list_cases + ARRAY_SIZE(list_cases); c++) {
+			list_text(list, c->before, text, sizeof(text));
+			ASSERT_EQ(0, store(&self->rule, list->attr, text, &self->error));
+			list_text(list, c->write, text, sizeof(text));
+			EXPECT_EQ(0, store(&self->rule, list->attr, text, &self->error))
+				TH_LOG("%s: %s, %s", list->attr, c->before, text);
+			list_text(list, c->read, text, sizeof(text));
+			EXPECT_STREQ(text, show(&self->rule, list->attr, self->text));
+			EXPECT_EQ(list_matches(list, c), matches(&self->rule, list, false))
+				TH_LOG("%s: %s", list->attr, text);
+			EXPECT_EQ(!!strcmp(text, "any"), rule_selects(&self->rule));
+		}
+		ASSERT_EQ(0, store(&self->rule, list->attr, "any", &self->error));
+	}
+	EXPECT_EQ(RULE_NR_SELECTORS, ARRAY_SIZE(list_attrs));
+}
+
+TEST_F(model, matches_no_minisock_by_a_name_be_it_excluded)
+{
+	const struct list_attr *list;
+	const struct list_case *c;
+	char text[256];
+
+	for (list = list_attrs; list < list_attrs + ARRAY_SIZE(list_attrs); list++) {
+		if (strcmp(list->attr, "congestion") && strcmp(list->attr, "ulp"))
+			continue;
+		for (c = list_cases; c < list_cases + ARRAY_SIZE(list_cases); c++) {
+			list_text(list, c->read, text, sizeof(text));
+			ASSERT_EQ(0, store(&self->rule, list->attr, text, &self->error));
+			EXPECT_EQ(!strcmp(text, "any"), matches(&self->rule, list, true))
+				TH_LOG("%s: %s", list->attr, text);
+		}
+	}
+}
+
+/* As a directory does: writes @text and notes what became of it. */
+static int write_attr(struct rule *rule, struct rule_refusals *refusals, const char *attr,
+		      const char *text)
+{
+	struct rule_error error = {};
+	int ret;
+
+	ret = store(rule, attr, text, &error);
+	rule_written(refusals, attr_by_name(attr), text, strlen(text), ret ? &error : NULL);
+	return ret;
+}
+
+TEST_F(model, refused_something_is_not_committed)
+{
+	struct rule_refusals refusals = {};
+
+	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "state", "ESTAB"));
+	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_STREQ("", self->error.text);
+
+	EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "state", "timewait"));
+	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_STREQ("commit: \"1\": state was refused: \"timewait\": not a TCP state",
+		     self->error.text);
+
+	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "sport", "80"));
+	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "state", "time-wait"));
+	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+}
+
+TEST_F(model, refused_an_item_is_made_up_for_by_the_whole_list_alone)
+{
+	static const char *const whole[] = { "80", "any", "", "\n", " 80", "!80" };
+	struct rule_refusals refusals = {};
+	const struct list_attr *list;
+	char text[256];
+	size_t i;
+
+	for (list = list_attrs; list < list_attrs + ARRAY_SIZE(list_attrs); list++) {
+		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, list->attr, "+,"));
+		snprintf(text, sizeof(text), "+%s", list->first);
+		EXPECT_EQ(0, write_attr(&self->rule, &refusals, list->attr, text));
+		EXPECT_TRUE(rule_refused(&refusals, &self->error)) TH_LOG("%s", list->attr);
+		EXPECT_EQ(0, write_attr(&self->rule, &refusals, list->attr, list->second));
+		EXPECT_FALSE(rule_refused(&refusals, &self->error)) TH_LOG("%s", list->attr);
+	}
+	for (i = 0; i < ARRAY_SIZE(whole); i++) {
+		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "sport", "+80x"));
+		EXPECT_TRUE(rule_refused(&refusals, &self->error));
+		EXPECT_EQ(0, write_attr(&self->rule, &refusals, "sport", whole[i]));
+		EXPECT_FALSE(rule_refused(&refusals, &self->error)) TH_LOG("'%s'", whole[i]);
+	}
+}
+
+TEST_F(model, refused_several_things_needs_each_of_them_mended)
+{
+	struct rule_refusals refusals = {};
+	unsigned int attr;
+
+	for (attr = 0; attr < RULE_NR_ATTRS; attr++)
+		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, rule_attr_name(attr), "?,"));
+	for (attr = 0; attr < RULE_NR_ATTRS; attr++) {
+		EXPECT_TRUE(rule_refused(&refusals, &self->error));
+		EXPECT_NE(NULL, strstr(self->error.text, rule_attr_name(attr)))
+			TH_LOG("%s", self->error.text);
+		EXPECT_EQ(0, write_attr(&self->rule, &refusals, rule_attr_name(attr), "any"));
+	}
+	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+}
+
+/* Neither a long item nor what says that there is no memory is lost. */
+TEST_F(model, refused_anything_says_all_of_why)
+{
+	struct rule_refusals refusals = {};
+	char junk[4000];
+
+	memset(junk, 'x', sizeof(junk) - 1);
+	junk[sizeof(junk) - 1] = '\0';
+	EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "congestion", junk));
+	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_NE(NULL, strstr(self->error.text, "congestion was refused: \"xxx"));
+	EXPECT_NE(NULL, strstr(self->error.text, "...\": too long an item"));
+	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "congestion", "any"));
+
+	shim_allocations = 0;
+	EXPECT_EQ(-ENOMEM, write_attr(&self->rule, &refusals, "sport", "80"));
+	shim_allocations = -1;
+	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_NE(NULL, strstr(self->error.text, "sport was refused: "));
+	EXPECT_NE(NULL, strstr(self->error.text, ": out of memory"));
 }
 
 TEST_F(model, means_a_listener_only_where_it_is_named)
@@ -381,6 +598,36 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "fe80::1%eth0.7:22 fe80::2:1", "[fe80::1]:22 [fe80::2]:1" },
 		{ "127.0.0.1%lo:80 127.0.0.1:81", "127.0.0.1:80 127.0.0.1:81" },
 		{ "10.0.0.1:80 [::ffff:10.0.0.2]:81", "10.0.0.1:80 10.0.0.2:81" },
+		{ "10.0.0.1:80 10.0.0.2:81\r", "10.0.0.1:80 10.0.0.2:81" },
+		{ "[::1]:80 ::2:81\r", "[::1]:80 [::2]:81" },
+		{ "[0:0:1::ffff:1.2.3.4]:1 ::2:81", "[::1:0:0:ffff:102:304]:1 [::2]:81" },
+		{ "[::fffe:1.2.3.4]:1 ::2:81", "[::fffe:102:304]:1 [::2]:81" },
+
+		/* ss, netstat, lsof, the listing */
+		{ "ESTAB 0 0 192.0.2.1:35065 192.0.2.55:12865 users:((\"nginx\",pid=41,fd=9))",
+		  "192.0.2.1:35065 192.0.2.55:12865" },
+		{ "ESTAB 0 0 192.0.2.1:35065 192.0.2.55:12865 timer:(keepalive,4min,0)",
+		  "192.0.2.1:35065 192.0.2.55:12865" },
+		{ "tcp   FIN-WAIT-1 0      1      192.0.2.1:18016   192.0.2.55:18016  ",
+		  "192.0.2.1:18016 192.0.2.55:18016" },
+		{ "SYN-SENT   0      1     192.0.2.1%eth0:40110   203.0.113.9:443       ",
+		  "192.0.2.1:40110 203.0.113.9:443" },
+		{ "ESTAB 0 0 [::ffff:192.0.2.1]:8000 [::ffff:198.51.100.8]:51500 users:((\"a b\"",
+		  "192.0.2.1:8000 198.51.100.8:51500" },
+		{ "tcp        0      0 192.0.2.1:8000   198.51.100.7:51436      ESTABLISHED -",
+		  "192.0.2.1:8000 198.51.100.7:51436" },
+		{ "tcp6       0      0 2001:db8::1:8000     2001:db8::2:50000    TIME_WAIT  \r",
+		  "[2001:db8::1]:8000 [2001:db8::2]:50000" },
+		{ "java 1 app 87u IPv6 8 0t0 TCP 192.0.2.1:8080->198.51.100.7:51999 (CLOSE_WAIT)",
+		  "192.0.2.1:8080 198.51.100.7:51999" },
+		{ "TCP [2001:db8::1]:8080->[2001:db8::2]:51999",
+		  "[2001:db8::1]:8080 [2001:db8::2]:51999" },
+		{ "192.0.2.1:8080->198.51.100.7:51999", "192.0.2.1:8080 198.51.100.7:51999" },
+		{ "192.0.2.1:8080 -> 198.51.100.7:51999", "192.0.2.1:8080 198.51.100.7:51999" },
+		{ "a-b->c - 192.0.2.1:8080->198.51.100.7:51999->192.0.2.9:1",
+		  "192.0.2.1:8080 198.51.100.7:51999" },
+		{ "[fe80::1]%a-b:22 [fe80::2]%a-b:1", "[fe80::1]:22 [fe80::2]:1" },
+		{ "10.0.0.1:80 10.0.0.2:81 *:* 10.0.0.3:8x", "10.0.0.1:80 10.0.0.2:81" },
 	};
 	char line[CONN_LINE_MAX], expected[CONN_LINE_MAX];
 	struct conn ends = { .state = TCP_ESTABLISHED };
@@ -395,10 +642,10 @@ TEST(parses_the_ends_that_a_line_names)
 	}
 }
 
-TEST(refuses_lines_that_name_no_ends)
+TEST(refuses_lines_that_name_a_connection_wrongly)
 {
 	static const char *const lines[] = {
-		"", " ", "10.0.0.1:80", "10.0.0.1:80 ", "x y", ": :",
+		"10.0.0.1:80", "10.0.0.1:80 ",
 		"10.0.0.1:80 10.0.0.2", "10.0.0.1 10.0.0.2:80", ":80 :80",
 		"10.0.0.1:0 10.0.0.2:80", "10.0.0.1:65536 10.0.0.2:80",
 		"10.0.0.1:+1 10.0.0.2:80", "10.0.0.1:-1 10.0.0.2:80",
@@ -409,13 +656,68 @@ TEST(refuses_lines_that_name_no_ends)
 		"::1]:80 [::1]:80", "[::1]80 [::1]:80", "[]:80 [::1]:80",
 		"[fe80::1]%:22 [fe80::2]:1", "[fe80::1%]:22 [fe80::2]:1",
 		"%eth0:22 [fe80::2]:1", "fe80::1%eth0]:22 fe80::2:1",
-		"tcp 0 0 10.0.0.1:80 10.0.0.2:80", "*:80 10.0.0.2:80",
+		"*:80 10.0.0.2:80",
+
+		/* Another connection must not be found in them. */
+		"10.0.0.1:8x0 10.0.0.2:80", "10.0.0.1:8x0 10.0.0.2:80 10.0.0.3:80",
+		"10.0.0.1: 10.0.0.2:80 10.0.0.3:80", "10.0.0.1:80 x 10.0.0.2:80",
+		"10.0.0.1:http 10.0.0.2:80 10.0.0.3:80", "04:29:17 10.0.0.1:80 10.0.0.2:80",
+		"sshd: 10.0.0.1:80 10.0.0.2:80", "users:((\"x\",pid=1)) 10.0.0.1:80 10.0.0.2:80",
+		"10.0.0.1:80 - 10.0.0.2:80", "10.0.0.1:80>10.0.0.2:80", "10.0.0.1:80-10.0.0.2:80",
+		"0:0:1::ffff:1.2.3.4:80 10.0.0.2:80", "[0:0:1::ffff:1.2.3.4]:80 10.0.0.2:80",
+		"10.0.0.1:80 10.0.0.2 10.0.0.3:*", "x 10.0.0.1:80 (LISTEN",
+		/* What netstat cuts without -W. */
+		"tcp6 0 0 2001:db8:85a3:123:44300 2001:db8:85a3:123:52111 ESTABLISHED",
+		/* What ss has below a connection, with -i. */
+		"\t cubic rto:204 cwnd:10",
+		/* A rule is none. */
+		"daddr=10.0.0.1", "sport=80 state=all", "=", " x=y 10.0.0.1:80 10.0.0.2:80",
 	};
 	struct conn ends;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(lines); i++)
 		EXPECT_EQ(-EINVAL, conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
+}
+
+TEST(tells_lines_that_are_plainly_no_connection)
+{
+	static const char *const lines[] = {
+		"", " ", "x", "x y", ": :", "->", "10.0.0.1: 10.0.0.2:",
+		"127.0.0.1 80 127.0.0.2 81",
+		"10.0.0.1:http 10.0.0.2:8x", ":", "a:b:c",
+
+		/* Headings of ss, netstat of net-tools and of busybox, lsof; columns of them. */
+		"State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess",
+		"State      Recv-Q Send-Q     Local Address:Port      Peer Address:Port  Process",
+		"Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\r",
+		"Local Address:Port", "Address:Port Peer",
+		"Active Internet connections (servers and established)",
+		"Active Internet connections (w/o servers)", "(w/o servers)", "(servers and",
+		"Proto Recv-Q Send-Q Local Address           Foreign Address         State      ",
+		"Proto Recv-Q Send-Q Local Address  Foreign Address  State  PID/Program name    ",
+		"Local Address", "COMMAND  PID USER   FD   TYPE DEVICE SIZE/OFF NODE NAME",
+		"Active UNIX domain sockets (servers and established)",
+		"unix  3      [ ]         STREAM     CONNECTED     644      @/tmp/.X11-unix/X0",
+		"u_str ESTAB  0      0                  * 644              * 645        ",
+		"java 123 app 5u sock 0,8 0t0 812345 protocol: TCP",
+
+		/* Listeners. */
+		"LISTEN     0      128              0.0.0.0:22             0.0.0.0:*           ",
+		"LISTEN     0      511                 [::]:80                [::]:*           ",
+		"LISTEN 0 128 *:22 *:* users:((\"sshd\",pid=1,fd=3))",
+		"LISTEN 0 128 127.0.0.53%lo:53 0.0.0.0:*", "0.0.0.0:22 0.0.0.0:*", ":::80 :::*",
+		"tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN     ",
+		"tcp6       0      0 :::80                   :::*                    LISTEN     \r",
+		"0.0.0.0:* 10.0.0.1:80", "0.0.0.0:*", "udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*",
+		"sshd     1 root    3u  IPv4  15290      0t0  TCP *:22 (LISTEN)",
+		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN)",
+	};
+	struct conn ends;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++)
+		EXPECT_EQ(-ENODATA, conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
 }
 
 TEST(refuses_ends_that_are_too_long)
@@ -430,7 +732,9 @@ TEST(refuses_ends_that_are_too_long)
 		EXPECT_EQ(-EINVAL, conn_parse_ends(line, &(struct conn){}));
 		memset(line, ':', len);
 		line[len] = '\0';
-		EXPECT_EQ(-EINVAL, conn_parse_ends(line, &(struct conn){}));
+		EXPECT_EQ(-ENODATA, conn_parse_ends(line, &(struct conn){}));
+		snprintf(line + len, sizeof(line) - len, ":1 ::1:1");
+		EXPECT_EQ(len == 2 ? 0 : -EINVAL, conn_parse_ends(line, &(struct conn){}));
 	}
 }
 

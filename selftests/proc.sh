@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # /proc/net/tcp_drop: what it lists, what it takes, what it refuses, and for whom.
 # shellcheck disable=SC2317,SC2119 # functions that claims call
+# shellcheck disable=SC2016 # commands and scripts for eval and others
 # shellcheck disable=SC2086,SC2094 # words on purpose, files written to themselves on purpose
 
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -130,6 +131,7 @@ make_time_wait()
 {
 	connect_line finished "${1:-127.0.0.1}"
 	ask close finished client
+	wait_for is_in close-wait
 	ask close finished server
 	wait_for is_in time-wait
 }
@@ -238,6 +240,17 @@ claim_lines()
 	claim "a line as the listing has it" drops_line 127.0.0.1 '%s ESTABLISHED\n'
 	claim "what follows the second end is ignored" \
 		drops_line 127.0.0.1 '%s users:(("nc",pid=1,fd=3)) 1 2 : [\n'
+	claim "a line of netstat" drops_line 127.0.0.1 'tcp        0      0 %s ESTABLISHED \n'
+	claim "a line of netstat, of IPv6" drops_line ::1 'tcp6       0      0 %s ESTABLISHED\n'
+	claim "a line of ss" drops_line 127.0.0.1 'ESTAB 0 0 %s users:(("nc",pid=1,fd=3)) \n'
+	claim "a line of ss, with timers" \
+		drops_line ::1 'tcp FIN-WAIT-1 0  1 %s timer:(keepalive,4min,0) ino:1 sk:2\n'
+	claim "a line of lsof" drops_arrow 127.0.0.1
+	claim "a line of lsof, of IPv6" drops_arrow ::1
+	claim "words without a colon before the first end" drops_line 127.0.0.1 '! a,b/c %s\n'
+	claim "a carriage return right behind the second port" drops_line 127.0.0.1 '%s\r\n'
+	claim "a carriage return behind the second port of IPv6" drops_line ::1 '%s\r\n'
+	claim "a comment that is indented is skipped too" skips_indented_comment
 	claim "blanks before a line" drops_line 127.0.0.1 '  \t %s\n'
 	claim "blanks behind a line" drops_line ::1 '%s \t \n'
 	claim "blanks and tabs between the ends, as netstat has them" drops_aligned
@@ -269,6 +282,24 @@ drops_line()
 	expect_taken
 	expect_aborted target client
 	expect_answer ECONNRESET fate target server
+	expect_alive bystander
+}
+
+drops_arrow()
+{
+	ask connect bystander "$1"
+	connect_line target "$1"
+	run put "java 1234 app 87u IPv6 812345 0t0 TCP ${line/ /->} (ESTABLISHED)\n"
+	expect_taken
+	expect_aborted target client
+	expect_alive bystander
+}
+
+skips_indented_comment()
+{
+	connect_line bystander 127.0.0.1
+	run put "  # $line\n\t#$line\n"
+	expect_taken
 	expect_alive bystander
 }
 
@@ -467,10 +498,32 @@ malformed=(
 	'[1:2:3:4:5:6:7:8:9]:7002 [::1]:7001'
 	'[1:2:3]:7002 [::1]:7001'
 	'[::g]:7002 [::1]:7001'
-	'tcp 0 0 127.0.0.1:7002 127.0.0.1:7001'
-	'! 127.0.0.1:7002 127.0.0.1:7001'
+	'127.0.0.1:7002 x 127.0.0.1:7001'
+	'127.0.0.1:70x2 127.0.0.1:7002 127.0.0.1:7001'
+	'127.0.0.1: 127.0.0.1:7002 127.0.0.1:7001'
+	'04:29:17 127.0.0.1:7002 127.0.0.1:7001'
+	'sshd: 127.0.0.1:7002 127.0.0.1:7001'
+	'[0:0:1::ffff:127.0.0.1]:7002 127.0.0.1:7001'
+	'daddr=127.0.0.1'
+	'x=1 127.0.0.1:7002 127.0.0.1:7001'
+)
+
+# What is no connection at all, or a listener: malformed when it is all that is written.
+no_connections=(
 	'tcpdrop 127.0.0.1 7002 127.0.0.1 7001'
 	'x'
+	'127.0.0.1:7x 127.0.0.1:http'
+	'State      Recv-Q Send-Q     Local Address:Port      Peer Address:Port  Process'
+	'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess'
+	'Local Address:Port'
+	'Active Internet connections (servers and established)'
+	'Proto Recv-Q Send-Q Local Address           Foreign Address         State      '
+	'COMMAND  PID USER   FD   TYPE DEVICE SIZE/OFF NODE NAME\r'
+	'LISTEN     0      128              127.0.0.1:7002             127.0.0.1:*           '
+	'tcp6       0      0 :::7001                 :::*                    LISTEN     '
+	'*:* 127.0.0.1:7002'
+	'127.0.0.1:7001 [::]:*'
+	'sshd 1 root 3u IPv4 15290 0t0 TCP 127.0.0.1:7001 (LISTEN)'
 )
 
 claim_malformed()
@@ -480,12 +533,33 @@ claim_malformed()
 	for text in "${malformed[@]}"; do
 		claim "EINVAL: '${text//#/}'" refuses_malformed "$text"
 	done
+	for text in "${no_connections[@]}"; do
+		claim "EINVAL if it is all: '${text//#/}'" refuses_malformed "$text"
+		claim "no error among others: '${text//#/}'" takes_no_connection "$text"
+	done
 	claim "EINVAL: binary junk" refuses_junk
-	claim "EINVAL: a NUL in an address" refuses_malformed '127.0.0.1\0:7002 127.0.0.1:7001'
+	for text in '127.0.0.1\0:7002 127.0.0.1:7001' '\0' '\0\0' ' \0' '# \0' '#\0x' 'x \0' \
+		'\0127.0.0.1:7002 127.0.0.1:7001' '127.0.0.1:7002 127.0.0.1:7001\0' \
+		'127.0.0.1:7002 127.0.0.1:7001 \0' '\0 0.0.0.0:7001 0.0.0.0:*'; do
+		claim "EINVAL: a NUL: '${text//#/(comment)}'" refuses_malformed "$text"
+		claim "EINVAL: a NUL among others: '${text//#/(comment)}'" \
+			refuses_among_others "$text"
+	done
+	claim "EINVAL among others too: a port that is none" \
+		refuses_among_others '127.0.0.1:8x0 127.0.0.1:7001'
+	claim "EINVAL among others too: a port of 0" \
+		refuses_among_others '127.0.0.1:0 127.0.0.1:7001'
+	claim "EINVAL among others too: an address that is none" \
+		refuses_among_others '127.0.0.x:7002 127.0.0.1:7001'
+	claim "EINVAL among others too: a single end" refuses_among_others '127.0.0.1:7002'
+	claim "EINVAL among others too: a line of a rule" refuses_among_others 'sport=7002'
 	claim "EINVAL: a line over 256 bytes, and no part of it is carried out" refuses_long_line
 	claim "EINVAL: such a line in pieces" refuses_long_line_in_pieces
 	claim "EINVAL: a megabyte without a newline" refuses_endless_line
-	claim "a line of 255 bytes is carried out" drops_longest_line
+	claim "a line of 255 bytes is carried out" drops_longest_line 255
+	claim "a line of 256 bytes is carried out" drops_longest_line 256
+	claim "EINVAL: a line of 257 bytes" refuses_longer_line 257
+	claim "EINVAL: a comment of 257 bytes" refuses_longer_comment
 	claim "a refused write does not spoil the next one" goes_on_after_refusal
 }
 
@@ -497,6 +571,46 @@ refuses_malformed()
 	expect_refused "Invalid argument"
 	expect_alive four
 	expect_alive six
+}
+
+# takes_no_connection LINE: before, between and behind two that are.
+takes_no_connection()
+{
+	ask connect six ::1 7001 sport=7002
+	ask connect four 127.0.0.1 7001 sport=7003
+	ask connect bystander 127.0.0.1 7001 sport=7002
+	run put "$1\n127.0.0.1:7003 127.0.0.1:7001\n$1\n[::1]:7002 [::1]:7001\n$1\n"
+	expect_taken
+	expect_aborted four client
+	expect_aborted six client
+	expect_alive bystander
+	run put "$1\n127.0.0.1:9 127.0.0.1:9\n"
+	expect_taken
+	run put "127.0.0.1:9 127.0.0.1:9\n$1\n"
+	expect_taken
+	run put "$1\n$1\n"
+	expect_taken
+	expect_alive bystander
+}
+
+# refuses_among_others LINE: and carries out the others, wherever it stands.
+refuses_among_others()
+{
+	local texts text
+
+	texts=("$1\n%s\n" "%s\n$1\n" "127.0.0.1:9 127.0.0.1:9\n$1\n%s\n" "x\n$1\n%s\n")
+	ask connect bystander 127.0.0.1 7001 sport=7002
+	for text in "${texts[@]}"; do
+		connect_line target 127.0.0.1 7001
+		run put "${text/\%s/$line}"
+		expect_refused "Invalid argument"
+		expect_aborted target client
+	done
+	run put "127.0.0.1:9 127.0.0.1:9\n$1\n"
+	expect_refused "Invalid argument"
+	run put "$1\n127.0.0.1:9 127.0.0.1:9\n"
+	expect_refused "Invalid argument"
+	expect_alive bystander
 }
 
 # write_file SIZE: what is in $tmp/lines, SIZE bytes at a time.
@@ -563,10 +677,39 @@ refuses_endless_line()
 drops_longest_line()
 {
 	connect_line target 127.0.0.1
-	printf '%-254s\n' "$line" >"$tmp/lines"
+	printf "%-$1s\n" "$line" >"$tmp/lines"
 	run write_file 1000
 	expect_taken
 	expect_aborted target client
+	connect_line target 127.0.0.1
+	printf "# a comment\n%-$1s\n%-$1s\n" "$line" x >"$tmp/lines"
+	run write_file 1000
+	expect_taken
+	expect_aborted target client
+}
+
+refuses_longer_line()
+{
+	connect_line target 127.0.0.1
+	printf "%-$1s\n" "$line" >"$tmp/lines"
+	run write_file 1000
+	expect_refused "Invalid argument"
+	expect_alive target
+	connect_line other 127.0.0.1
+	printf "%s\n%-$1s\n" "$line" x >"$tmp/lines"
+	run write_file 1000
+	expect_refused "Invalid argument"
+	expect_aborted other client
+}
+
+refuses_longer_comment()
+{
+	printf '#%256s\n' x >"$tmp/lines"
+	run write_file 1000
+	expect_refused "Invalid argument"
+	printf '#%255s\n' x >"$tmp/lines"
+	run write_file 1000
+	expect_taken
 }
 
 goes_on_after_refusal()
@@ -636,7 +779,7 @@ drops_good_of_several()
 	connect_line first 127.0.0.1
 	first=$line
 	connect_line second ::1
-	run put "$first\nnonsense\n\n127.0.0.1:1 127.0.0.1:2\n$line\n"
+	run put "$first\n127.0.0.1:8x0 127.0.0.1:80\n\n127.0.0.1:1 127.0.0.1:2\n$line\n"
 	expect_refused "Invalid argument"
 	expect_aborted first client
 	expect_aborted second client
@@ -742,6 +885,347 @@ drops_by_two_writers()
 	expect_gone targets
 }
 
+# Lines that come in pieces, a write each.
+
+claim_pieces()
+{
+	claim "a line in two pieces is one line: ESRCH" \
+		expect_pieces "ok ESRCH" '127.0.0.1:1 127.0.' '0.1:2\n'
+	claim "a heading in two pieces is all that is written: EINVAL" \
+		expect_pieces "ok EINVAL" 'Local Addr' 'ess:Port\n'
+	claim "a write of one line is one whatever was written before" \
+		expect_pieces "ok ESRCH EINVAL ESRCH" '127.0.0.1:1 127.0.0.1:2\nx\n' \
+		'127.0.0.1:1 127.0.0.1:2\n' 'Local Address:Port\n' '127.0.0.1:1 127.0.0.1:2\n'
+	claim "what goes on with several lines is of several" \
+		expect_pieces "ok ok ok ESRCH" 'Local Address:Port\n127.0.0.1:1 127' \
+		'.0.0.1:2\nLocal Addr' 'ess:Port\n' '127.0.0.1:1 127.0.0.1:2\n'
+	claim "a line and the beginning of another are two" \
+		expect_pieces "ok ok ESRCH" '127.0.0.1:1 127.0.0.1:2\n127' '.0.0.1:1 127.0.0.1:2\n' \
+		'127.0.0.1:1 127.0.0.1:2\n'
+	claim "a malformed line is told of by the write that completes it" \
+		expect_pieces "ok EINVAL ok ESRCH" '127.0.0.1:1 127.0.0.1:2\n127.0.0.1:8x' \
+		'0 127.0.0.1:80\n127' '.0.0.1:1 127.0.0.1:2\n' '127.0.0.1:1 127.0.0.1:2\n'
+	claim "comments and blank lines are no lines: ESRCH" \
+		expect_pieces "ESRCH EINVAL ok" '# comment\n\n127.0.0.1:1 127.0.0.1:2\n \n' \
+		'#\nx\n#\n' '#\n\n'
+	claim "however a text of several lines is cut, only a whole line alone is refused" \
+		takes_any_cut
+}
+
+# Writes each argument, where \n is a newline, and says what became of it.
+pieces_script='
+import errno, os, sys
+fd = os.open("/proc/net/tcp_drop", os.O_WRONLY)
+def put(text):
+    try:
+        os.write(fd, text.encode())
+        return "ok"
+    except OSError as err:
+        return errno.errorcode[err.errno]
+'
+
+# expect_pieces ANSWERS PIECE...
+expect_pieces()
+{
+	local expected=$1
+	shift
+
+	run python3 -c "$pieces_script"'
+print(*(put(text.replace("\\n", "\n")) for text in sys.argv[1:]))' "$@"
+	expect_exit 0
+	expect_out "$expected"
+}
+
+# A heading, a listener and connections that are not there, in three pieces. What a piece ends
+# within goes on in the next; a whole line, be it in pieces, is alone where that is all.
+takes_any_cut()
+{
+	run python3 -c "$pieces_script"'
+lines = ["Local Address:Port\n", "127.0.0.1:1 127.0.0.1:2\n", "*:22 *:*\n",
+         "[::1]:1 [::1]:2\n", "x\n"]
+text = "".join(lines)
+count = 0
+for i in range(1, len(text)):
+    for j in range(i, len(text)):
+        pieces = [text[:i], text[i:j], text[j:]]
+        begun = ""
+        for piece in pieces:
+            answer = put(piece)
+            begun += piece
+            alone = begun in lines
+            if (answer != "ok") != alone:
+                print(pieces, piece, answer)
+            if begun.endswith("\n"):
+                begun = ""
+            count += alone
+print(count > len(lines))'
+	expect_exit 0
+	expect_out "True"
+}
+
+# Whole outputs, by all that people write them with. A listing has each connection twice, headings
+# and listeners.
+
+listings=(
+	"ss -tan"
+	"ss -tanp"
+	"ss -4 -tan state established state time-wait; ss -6 -tan"
+	"netstat -tanW"
+	"netstat -tanpeW"
+	"netstat -tnW"
+	"busybox netstat -tan"
+	"lsof -nP -iTCP"
+	"cat $proc"
+)
+
+writers=(
+	"cat"
+	"busybox cat"
+	"tee"
+	"tee /dev/stderr"
+	"busybox tee"
+	"dd"
+	"dd bs=4k"
+	"busybox dd"
+	"cp /dev/stdin"
+	"busybox cp /dev/stdin"
+	"gawk 1"
+	"mawk 1"
+	"busybox awk 1"
+	"sed s/x/x/"
+	"sed -E s/x/x/"
+	"busybox sed s/x/x/"
+	"grep :"
+	"perl -pe s/x/x/"
+	"python3 -c 'import sys; [sys.stdout.write(line) for line in sys.stdin]'"
+	"python3 -c 'import sys; print(sys.stdin.read())'"
+	"sort"
+	"tail -n +1"
+)
+
+# These leave the two ends, of ss and netstat alike.
+columns=(
+	"gawk '{ print \$4, \$5 }'"
+	"mawk '{ print \$4, \$5 }'"
+	"busybox awk '{ print \$4, \$5 }'"
+	"sed 's/^[^ ]* *[0-9]* *[0-9]* *//'"
+	"sed -E 's/^([^ ]+ +){3}//'"
+	"busybox sed -E 's/^([^ ]+ +){3}//'"
+	"perl -lane 'print \"@F[3,4]\"'"
+	"tr -s ' ' | cut -d ' ' -f 4,5"
+)
+
+# Those write line by line, and go on after a line that is refused.
+loops=(bash dash "busybox sh")
+
+claim_whole_outputs()
+{
+	local listing writer shell
+
+	for listing in "${listings[@]}"; do
+		claim "$listing: straight into the file" drops_output "$listing" ""
+		claim "$listing: by gawk" drops_output "$listing" "gawk 1"
+	done
+	for writer in "${writers[@]}"; do
+		claim "ss -tan, written by $writer" drops_output "ss -tan" "$writer"
+	done
+	for writer in "${columns[@]}"; do
+		claim "ss -tan, columns written by $writer" drops_output "ss -tan" "$writer"
+		claim "netstat -tan, columns written by $writer" \
+			drops_output "netstat -tanW" "$writer"
+	done
+	for shell in "${loops[@]}"; do
+		claim "ss -tan, columns written by a loop of $shell" drops_by_loop "$shell"
+		claim "ss -tan | awk, run by $shell" drops_by_shell "$shell"
+	done
+	claim "ss -tan, columns written by python's for and write" drops_by_python
+	claim "ss -tan with carriage returns" drops_output "ss -tan" "sed 's/\$/\r/'"
+}
+
+is_count()
+{
+	[ "$(ss -Htan state "$1" | wc -l)" = "$2" ]
+}
+
+# Of both families and of one that speaks both, some with an end in TIME_WAIT: were both closed at
+# the same moment, both could be.
+make_crowd()
+{
+	defer clear_all
+	ask listen 0.0.0.0 7000
+	ask connect four 127.0.0.1 7001 count=60
+	ask connect six ::1 7002 count=60
+	ask connect dual 127.0.0.1 7003 count=30 dual=1
+	ask connect closed 127.0.0.1 7001 count=20
+	ask connect closed ::1 7002 count=20
+	ask close closed client
+	wait_for is_count close-wait 40
+	ask close closed server
+	wait_for is_count time-wait 40
+	expect_sockets 340
+}
+
+# lsof shows what a process holds, and that is no connection in TIME_WAIT.
+expect_crowd_gone()
+{
+	if [[ $1 == lsof* ]]; then
+		is_count time-wait 40
+		expect_sockets 40
+		return
+	fi
+	expect_sockets 0
+}
+
+expect_listeners()
+{
+	ask connect after-any 0.0.0.0 7000
+	ask connect after-four 127.0.0.1 7001
+	ask connect after-six ::1 7002
+	ask connect after-dual 127.0.0.1 7003 dual=1
+	expect_alive after-any
+	expect_alive after-four
+	expect_alive after-six
+	expect_alive after-dual
+}
+
+# drops_output LISTING WRITER: a writer with the file as its output, or as its argument.
+drops_output()
+{
+	local writer=$2
+
+	make_crowd
+	if [ -z "$writer" ]; then
+		run bash -c "($1) >$proc"
+	elif [[ $writer == *tee* || $writer == *"cp "* ]]; then
+		run bash -c "($1) | $writer $proc"
+	else
+		[ "$1" != "cat $proc" ] || set -- "cat $proc >$tmp/lines; cat $tmp/lines" "$2"
+		run bash -c "($1) | $writer >$proc"
+	fi
+	cat "$tmp/err"
+	expect_crowd_gone "$1"
+	expect_listeners
+}
+
+drops_by_loop()
+{
+	make_crowd
+	run $1 -c 'ss -tan | while read -r _ _ _ local remote _; do echo "$local $remote"; done >"$1"' \
+		shell "$proc"
+	expect_crowd_gone
+	expect_listeners
+}
+
+drops_by_shell()
+{
+	make_crowd
+	run $1 -c "ss -tan | awk '{ print \$4, \$5 }' >$proc"
+	expect_crowd_gone
+	expect_listeners
+}
+
+python_script='
+import subprocess
+lines = subprocess.run(["ss", "-tan"], stdout=subprocess.PIPE, text=True).stdout.splitlines()
+with open("/proc/net/tcp_drop", "w") as file:
+    for line in lines:
+        words = line.split()
+        file.write(words[3] + " " + words[4] + "\n")
+'
+
+drops_by_python()
+{
+	make_crowd
+	run python3 -c "$python_script"
+	expect_crowd_gone
+	expect_listeners
+}
+
+# Seeking, and what opens to append.
+
+claim_append()
+{
+	claim "tee -a" drops_appended 'echo "$line" | tee -a "$proc"'
+	claim "busybox tee -a" drops_appended 'echo "$line" | busybox tee -a "$proc"'
+	claim "a shell's >>" drops_appended 'echo "$line" >>"$proc"'
+	claim "python's open to append" drops_appended \
+		'python3 -c "open(\"$proc\", \"a\").write(\"$line\\n\")"'
+	claim "python's open to append in binary" drops_appended \
+		'python3 -c "open(\"$proc\", \"ab\").write(b\"$line\\n\")"'
+	claim "perl's open to append" drops_appended \
+		'perl -e "open F, q(>>), q($proc) or die; print F qq($line\n) or die; close F or die"'
+	claim "gawk's >>" drops_appended 'echo "$line" | gawk "{ print >> \"$proc\" }"'
+	claim "dd that appends" drops_appended \
+		'echo "$line" | dd of="$proc" oflag=append conv=notrunc status=none'
+	claim "seeking to the end leaves a reader where it is" reads_on_after_seek
+	claim "the end is the only place from there" seeks_to_end_only
+	claim "the last lines are read by tail" reads_by_tail
+}
+
+drops_appended()
+{
+	ask connect bystander 127.0.0.1
+	connect_line target 127.0.0.1
+	run eval "$1"
+	expect_taken
+	expect_aborted target client
+	expect_alive bystander
+}
+
+seek_script='
+import os
+fd = os.open("/proc/net/tcp_drop", os.O_RDWR)
+def read_all():
+    pieces = []
+    while not pieces or pieces[-1]:
+        pieces.append(os.read(fd, 65536))
+    return b"".join(pieces)
+'
+
+reads_on_after_seek()
+{
+	ask connect four 127.0.0.1 count=300
+	run python3 -c "$seek_script"'
+os.lseek(fd, 0, os.SEEK_END)
+whole = read_all()
+assert whole.count(b"\n") == 600
+os.lseek(fd, 0, os.SEEK_SET)
+for size in (1, 100, 5000):
+    os.lseek(fd, 0, os.SEEK_SET)
+    begin = os.read(fd, size)
+    assert os.lseek(fd, 0, os.SEEK_END) == len(begin)
+    assert begin + read_all() == whole
+with open("/proc/net/tcp_drop", "a+") as file:
+    file.seek(0)
+    assert file.read() == whole.decode()'
+	expect_taken
+}
+
+seeks_to_end_only()
+{
+	run python3 -c "$seek_script"'
+for offset in (-1, 1, -2**62, 2**62):
+    try:
+        os.lseek(fd, offset, os.SEEK_END)
+        print(offset)
+    except OSError as err:
+        assert err.errno == 22
+try:
+    os.lseek(fd, 0, os.SEEK_DATA)
+    print("data")
+except OSError as err:
+    assert err.errno == 22'
+	expect_taken
+	expect_out
+}
+
+reads_by_tail()
+{
+	ask connect four 127.0.0.1 count=50
+	expect_equal "the last lines" "$(tail -n 3 "$proc")" "$(grep . "$proc" | tail -n 3)"
+	expect_equal "the last bytes" "$(tail -c 7 "$proc")" "$(grep . "$proc" | tail -c 7)"
+}
+
 # Where and by whom.
 
 claim_access()
@@ -826,7 +1310,6 @@ except ConnectionAbortedError:
 serves_plain_container()
 {
 	ask connect bystander 127.0.0.1 7001 sport=7002
-	# shellcheck disable=SC2016 # for that shell
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$@" sh -c \
 		'ip link set lo up && exec python3 -c "$1"' sh "$container_script"
 	expect_exit 0
@@ -840,7 +1323,6 @@ is_refused_to()
 	connect_line bystander 127.0.0.1
 	run "$@" cat "$proc"
 	expect_refused "Operation not permitted"
-	# shellcheck disable=SC2016 # for that shell
 	run "$@" bash -c 'echo "$1" >/proc/net/tcp_drop' bash "$line"
 	expect_refused "Operation not permitted"
 	expect_alive bystander
@@ -860,7 +1342,6 @@ refuses_weak_writer()
 {
 	connect_line bystander 127.0.0.1
 	exec 7>"$proc"
-	# shellcheck disable=SC2016 # for that shell
 	run setpriv --reuid 65534 --regid 65534 --clear-groups bash -c 'echo "$1" >&7' bash "$line"
 	exec 7>&-
 	expect_refused "Operation not permitted"
@@ -906,5 +1387,8 @@ claim_reading
 claim_lines
 claim_malformed
 claim_many
+claim_pieces
+claim_whole_outputs
+claim_append
 claim_access
 run_claims
