@@ -333,7 +333,7 @@ static int verdict(const struct writer *writer, struct tally *tally)
 		return -EBUSY;
 	if (!single || atomic_long_read(&tally->result.dropped))
 		return 0;
-	return walk_has_exempt(&tally->dropper.walk) ? -EPERM : -ESRCH;
+	return tally->dropper.walk.ends && walk_has_exempt(&tally->dropper.walk) ? -EPERM : -ESRCH;
 }
 
 static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
