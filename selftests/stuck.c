@@ -5,35 +5,21 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
+#include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
+#include "tcpdrop_stuck.h"
 
 #define CONNS 20
 #define STUCK 8
 #define CROWD 2000	/* enough for the kernel to use several CPUs, if it has them */
-
-/* A thread that sends from @page, which is not there. */
-struct sender {
-	pthread_t thread;
-	const char *page;
-	int fd;
-	ssize_t ret;
-	int err;
-};
 
 /*
  * An owner that is stuck in a system call holds the lock of its socket for as
@@ -48,61 +34,6 @@ FIXTURE(stuck)
 	char *pages;
 	int faults;
 };
-
-/* @count pages that only userfaultfd brings. Returns its file, or -errno. */
-static int pages_make(char **pages, int count)
-{
-	size_t len = count * getpagesize();
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int fd;
-
-	fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	reg.range.start = (unsigned long)*pages;
-	reg.range.len = len;
-	if (*pages == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
-	    ioctl(fd, UFFDIO_REGISTER, &reg))
-		return -errno;
-	return fd;
-}
-
-/* Bring one page, and so let go of who waits for it. */
-static int page_bring(int faults, const char *page)
-{
-	struct uffdio_zeropage zero = {
-		.range.start = (unsigned long)page,
-		.range.len = getpagesize(),
-	};
-
-	return ioctl(faults, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
-}
-
-static void *sender_main(void *arg)
-{
-	struct sender *sender = arg;
-
-	sender->ret = send(sender->fd, sender->page, 1, MSG_NOSIGNAL);
-	sender->err = sender->ret < 0 ? errno : 0;
-	return NULL;
-}
-
-/* Have a thread wait for the page, with the socket locked. */
-static int sender_start(struct sender *sender, int fd, const char *page, int faults)
-{
-	struct pollfd fault = { .fd = faults, .events = POLLIN };
-	struct uffd_msg msg;
-
-	sender->fd = fd;
-	sender->page = page;
-	if (pthread_create(&sender->thread, NULL, sender_main, sender))
-		return -EAGAIN;
-	if (poll(&fault, 1, DEADLINE_MS) != 1 || read(faults, &msg, sizeof(msg)) != sizeof(msg))
-		return -ETIMEDOUT;
-	return msg.arg.pagefault.address == (unsigned long)page ? 0 : -EPROTO;
-}
 
 FIXTURE_SETUP(stuck)
 {
@@ -136,10 +67,8 @@ static void let_go(struct __test_metadata *_metadata, struct sender *sender, int
 {
 	int i;
 
-	for (i = 0; i < STUCK; i++) {
-		EXPECT_EQ(0, page_bring(faults, sender[i].page));
-		EXPECT_EQ(0, pthread_join(sender[i].thread, NULL));
-	}
+	for (i = 0; i < STUCK; i++)
+		EXPECT_EQ(0, sender_let_go(&sender[i], faults));
 }
 
 static void expect_result(struct __test_metadata *_metadata, const struct rule *rule,
@@ -255,6 +184,104 @@ TEST_F(stuck, count_and_list_have_the_stuck_too)
 }
 
 /*
+ * More stuck owners than anybody would keep a list of, named in one write of
+ * /proc/net/tcp_drop with others among them.
+ */
+#define LINES 200
+#define LINES_STUCK 160
+
+FIXTURE(lines)
+{
+	struct conn conn[LINES];
+	struct sender sender[LINES_STUCK];
+	char *text;
+	int faults;
+	pid_t pid;
+};
+
+/* The first is idle, and so is each fifth from there on. */
+static bool is_idle(int i)
+{
+	return i % (LINES / (LINES - LINES_STUCK)) == 0;
+}
+
+FIXTURE_SETUP(lines)
+{
+	char *pages, *line;
+	int i, stuck = 0;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	self->faults = pages_make(&pages, LINES_STUCK);
+	ASSERT_LE(0, self->faults);
+	self->text = calloc(LINES, 160);
+	ASSERT_NE(NULL, self->text);
+	for (i = 0, line = self->text; i < LINES; i++, line += strlen(line)) {
+		ASSERT_EQ(0, conn_make(&self->conn[i], ESTABLISHED, i % FAMILIES));
+		ends_print(&self->conn[i].ends, TCP_ESTABLISHED, line, 159);
+		strcat(line, "\n");
+		if (is_idle(i))
+			continue;
+		ASSERT_EQ(0, sender_start(&self->sender[stuck], self->conn[i].fd,
+					  pages + stuck * getpagesize(), self->faults));
+		stuck++;
+	}
+	ASSERT_EQ(LINES_STUCK, stuck);
+}
+
+FIXTURE_TEARDOWN(lines)
+{
+	free(self->text);
+}
+
+static pid_t write_elsewhere(const char *text)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-file_write("/proc/thread-self/net/tcp_drop", text));
+	return pid;
+}
+
+static bool idle_are_gone(const FIXTURE_DATA(lines) *self)
+{
+	int i;
+
+	for (i = 0; i < LINES; i++)
+		if (is_idle(i) && sock_state(self->conn[i].fd) != TCP_CLOSE)
+			return false;
+	return true;
+}
+
+/* Nobody's time is over yet when the last line is carried out: all can be let go. */
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 120)
+{
+	int i;
+
+	self->pid = write_elsewhere(self->text);
+	EXPECT_TRUE(WAIT_UNTIL(idle_are_gone(self)));
+	for (i = 0; i < LINES_STUCK; i++)
+		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));
+
+	EXPECT_EQ(0, rule_commit_end(self->pid));
+	for (i = 0; i < LINES; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd)) TH_LOG("line %d", i);
+}
+
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 120)
+{
+	int i;
+
+	self->pid = write_elsewhere(self->text);
+	EXPECT_EQ(-EBUSY, rule_commit_end(self->pid));
+	EXPECT_TRUE(idle_are_gone(self));
+	for (i = 0; i < LINES_STUCK; i++)
+		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));
+	for (i = 0; i < LINES; i++)
+		EXPECT_EQ(is_idle(i) ? ECONNABORTED : 0, sock_error(self->conn[i].fd));
+}
+
+/*
  * A connection under TCP_REPAIR, whose checkpoint is being taken, and one
  * beside it that the same rule means.
  */
@@ -341,6 +368,32 @@ TEST_F(repair, exact_ends_mean_it_only_when_repair_is_over)
 	expect_result(_metadata, &self->rule, 1, 0);
 	EXPECT_EQ(ECONNABORTED, sock_error(self->conn.fd));
 	EXPECT_TRUE(sock_talks(self->neighbour.fd, self->neighbour.peer));
+}
+
+/* The line of a connection, and the same for a neighbour, in one write. */
+static int write_both(const struct conn *a, const struct conn *b)
+{
+	char text[320];
+
+	ends_print(&a->ends, TCP_ESTABLISHED, text, sizeof(text));
+	strcat(text, "\n");
+	if (b) {
+		ends_print(&b->ends, TCP_ESTABLISHED, text + strlen(text), 159);
+		strcat(text, "\n");
+	}
+	return file_write("/proc/thread-self/net/tcp_drop", text);
+}
+
+TEST_F(repair, lines_are_refused_with_EPERM_until_it_is_over)
+{
+	EXPECT_EQ(-EPERM, write_both(&self->conn, NULL));
+	EXPECT_EQ(0, write_both(&self->conn, &self->neighbour));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->neighbour.fd));
+	ASSERT_EQ(0, set_repair(self->conn.fd, 0));
+	EXPECT_TRUE(sock_talks(self->conn.fd, self->conn.peer));
+
+	EXPECT_EQ(0, write_both(&self->conn, NULL));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->conn.fd));
 }
 
 TEST_HARNESS_MAIN
