@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets of the kernel's own that look like a process's: those of NVMe/TCP,
+ * host and target, which hold their namespace as a process's do, and those of
+ * an NFS server whose listener user space has made. No rule matches them, no
+ * line drops them, no listing shows them, and they go on.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_util.h"
+
+#define ADDR "127.0.0.1"
+
+/* A kernel that lacks what a test is about is no failure, and no success. */
+#define KERNEL_HAS_NO(what) do {					\
+	snprintf(_metadata->results->reason,				\
+		 sizeof(_metadata->results->reason), "this kernel has no " what); \
+	_metadata->exit_code = KSFT_XFAIL;				\
+	return;								\
+} while (0)
+
+static int load(const char *modules)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "modprobe -a %s 2>/dev/null", modules);
+	return system(command) ? -ENOENT : 0;
+}
+
+/* The sockets that have this port at the one end or at both: all of them the kernel's. */
+static int find_sockets(struct table *found, uint16_t port)
+{
+	size_t i, kept = 0;
+	int ret = table_read(found);
+
+	for (i = 0; i < found->count; i++)
+		if (found->entry[i].ends.local.port == port ||
+		    found->entry[i].ends.remote.port == port)
+			found->entry[kept++] = found->entry[i];
+	found->count = ret ? 0 : kept;
+	return ret;
+}
+
+static int write_line(const struct ends *ends)
+{
+	char line[160];
+
+	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
+	return file_write("/proc/thread-self/net/tcp_drop", strcat(line, "\n"));
+}
+
+/* It is there, and it is not to be dropped. */
+static void expect_line_refused(struct __test_metadata *_metadata, const struct ends *ends)
+{
+	char line[160];
+
+	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line));
+	EXPECT_EQ(-EPERM, write_line(ends)) TH_LOG("%s", line);
+	EXPECT_TRUE(ends_in_table(ends)) TH_LOG("%s", line);
+}
+
+static void expect_not_listed(struct __test_metadata *_metadata, const struct ends *ends)
+{
+	char *list = file_read_all("/proc/thread-self/net/tcp_drop");
+	char line[160];
+
+	ASSERT_NE(NULL, list);
+	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line));
+	*strrchr(line, ' ') = '\0';
+	EXPECT_EQ(0, text_count(list, line)) TH_LOG("%s", line);
+	free(list);
+}
+
+/* The rule matches nothing that there is, whether it looks or drops. */
+static void expect_none(struct __test_metadata *_metadata, const struct rule *rule)
+{
+	char *list = rule_list(rule);
+
+	EXPECT_EQ(0, rule_count(rule));
+	ASSERT_NE(NULL, list);
+	EXPECT_STREQ("", list);
+	free(list);
+	ASSERT_EQ(0, rule_commit(rule));
+	EXPECT_EQ(0, rule_result(rule, "matched"));
+	EXPECT_EQ(0, rule_result(rule, "dropped"));
+}
+
+/* Neither end of the port matches, whatever its state. */
+static void expect_port_spared(struct __test_metadata *_metadata, const struct rule *rule,
+			       const char *port_attr, uint16_t port)
+{
+	ASSERT_EQ(0, rule_set(rule, "state", "all,LISTEN"));
+	ASSERT_EQ(0, rule_setf(rule, port_attr, "%u", port));
+	expect_none(_metadata, rule);
+	ASSERT_EQ(0, rule_set(rule, port_attr, "any"));
+}
+
+/* NVMe/TCP over loopback: the host and the target are this kernel. */
+
+#define NVME_PORT 4420
+#define NVME_PORT_TEXT "4420"
+#define NQN "nqn.2024-01.test:tcpdrop"
+#define NVMET "/sys/kernel/config/nvmet"
+#define SUBSYSTEM NVMET "/subsystems/" NQN
+#define NVMET_PORT NVMET "/ports/4420"
+#define NAMESPACE_MB 8
+#define BLOCK 4096
+#define BLOCKS 64	/* so many more go over the wire after a drop */
+
+FIXTURE(nvme)
+{
+	struct rule rule;
+	char file[64];		/* what the target serves */
+	char delete[96];	/* a 1 in there ends the host's controller */
+	char device[32];
+	int log;
+	int disk;
+	pthread_t thread;
+	bool running;
+	atomic_bool stop;
+	atomic_long blocks;	/* that the thread has written and read */
+	atomic_int err;
+};
+
+static int make_file(char *path)
+{
+	int ret, fd;
+
+	strcpy(path, "/tmp/tcpdrop-nvme-XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -errno;
+	ret = ftruncate(fd, NAMESPACE_MB << 20) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* A directory of configfs, which may have been there before. */
+static int make_dir(const char *path)
+{
+	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
+}
+
+static int make_subsystem(const char *file)
+{
+	int ret;
+
+	ret = make_dir(SUBSYSTEM);
+	if (!ret)
+		ret = file_write(SUBSYSTEM "/attr_allow_any_host", "1");
+	if (!ret)
+		ret = make_dir(SUBSYSTEM "/namespaces/1");
+	if (!ret)
+		ret = file_write(SUBSYSTEM "/namespaces/1/device_path", file);
+	if (!ret)
+		ret = file_write(SUBSYSTEM "/namespaces/1/buffered_io", "1");
+	return ret ? ret : file_write(SUBSYSTEM "/namespaces/1/enable", "1");
+}
+
+/* The target listens, in this namespace, from the moment of the link on. */
+static int make_port(void)
+{
+	int ret;
+
+	ret = make_dir(NVMET_PORT);
+	if (!ret)
+		ret = file_write(NVMET_PORT "/addr_trtype", "tcp");
+	if (!ret)
+		ret = file_write(NVMET_PORT "/addr_adrfam", "ipv4");
+	if (!ret)
+		ret = file_write(NVMET_PORT "/addr_traddr", ADDR);
+	if (!ret)
+		ret = file_write(NVMET_PORT "/addr_trsvcid", NVME_PORT_TEXT);
+	if (!ret && symlink(SUBSYSTEM, NVMET_PORT "/subsystems/" NQN))
+		ret = -errno;
+	return ret;
+}
+
+/* Have the host connect. Returns the number of its controller. */
+static int host_connect(void)
+{
+	static const char options[] = "transport=tcp,traddr=" ADDR ",trsvcid=" NVME_PORT_TEXT
+				      ",nqn=" NQN ",nr_io_queues=2";
+	int fd = open("/dev/nvme-fabrics", O_RDWR | O_CLOEXEC);
+	char answer[64] = "";
+	int ret, instance;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, options, strlen(options)) < 0 ? -errno : 0;
+	if (!ret && read(fd, answer, sizeof(answer) - 1) < 0)
+		ret = -errno;
+	close(fd);
+	if (ret)
+		return ret;
+	return sscanf(answer, "instance=%d", &instance) == 1 ? instance : -EPROTO;
+}
+
+/* The disk of a controller, whose name may have more than its number. */
+static bool find_disk(int instance, char *device, size_t size)
+{
+	char path[64];
+
+	snprintf(device, size, "/dev/nvme%dn1", instance);
+	snprintf(path, sizeof(path), "/sys/class/block/nvme%dn1", instance);
+	return !access(path, F_OK) && !access(device, F_OK);
+}
+
+/* Write a block and read it back, all the time. */
+static void *disk_main(void *arg)
+{
+	FIXTURE_DATA(nvme) *self = arg;
+	char *block = aligned_alloc(BLOCK, BLOCK);
+	long i;
+
+	for (i = 0; block && !atomic_load(&self->stop); i++) {
+		off_t offset = i % BLOCKS * BLOCK;
+
+		memset(block, i, BLOCK);
+		if (pwrite(self->disk, block, BLOCK, offset) != BLOCK ||
+		    pread(self->disk, block, BLOCK, offset) != BLOCK || *block != (char)i) {
+			atomic_store(&self->err, errno ?: EPROTO);
+			break;
+		}
+		atomic_fetch_add(&self->blocks, 1);
+	}
+	free(block);
+	return NULL;
+}
+
+FIXTURE_SETUP(nvme)
+{
+	int instance;
+
+	REQUIRE_TCPDROP();
+	if (load("nvmet-tcp nvme-tcp"))
+		KERNEL_HAS_NO("NVMe/TCP");
+	ASSERT_EQ(0, netns_new());
+	self->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->log);
+	ASSERT_LE(0, lseek(self->log, 0, SEEK_END));
+	ASSERT_EQ(0, make_file(self->file));
+	ASSERT_EQ(0, make_subsystem(self->file));
+	ASSERT_EQ(0, make_port());
+	instance = host_connect();
+	ASSERT_LE(0, instance);
+	snprintf(self->delete, sizeof(self->delete),
+		 "/sys/class/nvme/nvme%d/delete_controller", instance);
+	ASSERT_TRUE(WAIT_UNTIL(find_disk(instance, self->device, sizeof(self->device))));
+	self->disk = open(self->device, O_RDWR | O_DIRECT | O_CLOEXEC);
+	ASSERT_LE(0, self->disk);
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, disk_main, self));
+	self->running = true;
+	ASSERT_TRUE(WAIT_UNTIL(atomic_load(&self->blocks) >= BLOCKS));
+	ASSERT_EQ(0, rule_new(&self->rule, "drivers"));
+}
+
+FIXTURE_TEARDOWN(nvme)
+{
+	atomic_store(&self->stop, true);
+	/* This ends a thread that waits for a connection that is gone. */
+	if (*self->delete)
+		EXPECT_EQ(0, file_write(self->delete, "1"));
+	if (self->running)
+		pthread_join(self->thread, NULL);
+	if (self->disk > 0)
+		close(self->disk);
+	unlink(NVMET_PORT "/subsystems/" NQN);
+	rmdir(NVMET_PORT);
+	rmdir(SUBSYSTEM "/namespaces/1");
+	rmdir(SUBSYSTEM);
+	unlink(self->file);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+/* The disk answers, by the connections that there were, and the log tells of no trouble. */
+static void expect_disk_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nvme) *self)
+{
+	long blocks = atomic_load(&self->blocks);
+	char record[8192];
+	ssize_t len;
+
+	EXPECT_TRUE(WAIT_UNTIL(atomic_load(&self->blocks) >= blocks + BLOCKS ||
+			       atomic_load(&self->err)));
+	EXPECT_EQ(0, atomic_load(&self->err));
+	while ((len = read(self->log, record, sizeof(record) - 1)) > 0) {
+		record[len] = '\0';
+		EXPECT_EQ(NULL, strstr(record, "error recovery")) TH_LOG("%s", record);
+	}
+}
+
+/* One of each end for the admin queue and for each of the others, and the listener. */
+static void find_queues(struct __test_metadata *_metadata, struct table *table)
+{
+	ASSERT_EQ(0, find_sockets(table, NVME_PORT));
+	ASSERT_LE(5, table->count);
+}
+
+static bool have_same_sockets(const struct table *before)
+{
+	struct table now;
+	bool same = !find_sockets(&now, NVME_PORT) && now.count == before->count;
+	size_t i;
+
+	for (i = 0; same && i < now.count; i++)
+		same = !ends_cmp(&now.entry[i].ends, &before->entry[i].ends);
+	table_free(&now);
+	return same;
+}
+
+TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ports, 120)
+{
+	struct table table;
+
+	find_queues(_metadata, &table);
+	expect_port_spared(_metadata, &self->rule, "sport", NVME_PORT);
+	expect_port_spared(_metadata, &self->rule, "dport", NVME_PORT);
+	expect_disk_goes_on(_metadata, self);
+	EXPECT_TRUE(have_same_sockets(&table));
+}
+
+TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ends, 120)
+{
+	struct table table;
+	size_t i;
+
+	find_queues(_metadata, &table);
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+	for (i = 0; i < table.count; i++) {
+		if (table.entry[i].state == TCP_LISTEN)
+			continue;
+		ASSERT_EQ(0, rule_set_ends(&self->rule, &table.entry[i].ends));
+		expect_none(_metadata, &self->rule);
+	}
+	expect_disk_goes_on(_metadata, self);
+	EXPECT_TRUE(have_same_sockets(&table));
+}
+
+TEST_F_TIMEOUT(nvme, host_and_target_are_refused_to_lines_and_not_listed, 120)
+{
+	struct table table;
+	size_t i;
+
+	find_queues(_metadata, &table);
+	for (i = 0; i < table.count; i++) {
+		if (table.entry[i].state == TCP_LISTEN)
+			continue;
+		expect_not_listed(_metadata, &table.entry[i].ends);
+		expect_line_refused(_metadata, &table.entry[i].ends);
+	}
+	expect_disk_goes_on(_metadata, self);
+	EXPECT_TRUE(have_same_sockets(&table));
+}
+
+/* nfsd with a listener that user space has made and closed. */
+
+#define NFSD "/proc/fs/nfsd"
+#define NFS_PROGRAM 100003
+#define RPC_LAST 0x80000000
+
+FIXTURE(nfsd)
+{
+	struct rule rule;
+	struct end end;		/* where it listens */
+	struct ends ends;	/* of the connection as nfsd sees it */
+	int client;
+};
+
+/* Version 4 alone has no need of a port mapper. */
+static int start_nfsd(const char *listener)
+{
+	int ret;
+
+	ret = file_write(NFSD "/versions", "-3 +4\n");
+	if (!ret)
+		ret = file_write(NFSD "/portlist", listener);
+	return ret ? ret : file_write(NFSD "/threads", "1\n");
+}
+
+static int mount_nfsd(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("nfsd", NFSD, "nfsd", 0, NULL))
+		return -errno;
+	return 0;
+}
+
+/* Call procedure 0 and have the answer: whoever serves is there. */
+static int null_call(int fd)
+{
+	static uint32_t xid;
+	uint32_t call[11] = { htonl(RPC_LAST | 40), htonl(++xid), 0, htonl(2),
+			      htonl(NFS_PROGRAM), htonl(4) };
+	uint32_t reply[7];
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+	if (send(fd, call, sizeof(call), MSG_NOSIGNAL) != sizeof(call))
+		return -errno;
+	if (poll(&ready, 1, DEADLINE_MS) != 1)
+		return -ETIMEDOUT;
+	if (recv(fd, reply, sizeof(reply), MSG_WAITALL) != sizeof(reply))
+		return -EPROTO;
+	return reply[1] == htonl(xid) && !reply[3] ? 0 : -EPROTO;
+}
+
+FIXTURE_SETUP(nfsd)
+{
+	char text[16];
+	int listener;
+
+	REQUIRE_TCPDROP();
+	if (load("nfsd"))
+		KERNEL_HAS_NO("nfsd");
+	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, mount_nfsd());
+	listener = sock_listen(IPV4, ADDR, 0);
+	ASSERT_EQ(0, end_of(listener, &self->end));
+	snprintf(text, sizeof(text), "%d\n", listener);
+	ASSERT_EQ(0, start_nfsd(text));
+	ASSERT_EQ(0, close(listener));
+	self->client = sock_new(IPV4);
+	ASSERT_EQ(0, sock_connect(self->client, IPV4, &self->end));
+	ASSERT_EQ(0, null_call(self->client));
+	ASSERT_EQ(0, ends_of(self->client, &self->ends));
+	self->ends = ends_swap(&self->ends);
+	ASSERT_TRUE(ends_in_table(&self->ends));
+	ASSERT_EQ(0, rule_new(&self->rule, "drivers"));
+}
+
+FIXTURE_TEARDOWN(nfsd)
+{
+	file_write(NFSD "/threads", "0\n");
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+/* Both for those that are connected and for those that will be. */
+static void expect_nfsd_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nfsd) *self)
+{
+	int client = sock_new(IPV4);
+
+	EXPECT_EQ(0, null_call(self->client));
+	ASSERT_EQ(0, sock_connect(client, IPV4, &self->end));
+	EXPECT_EQ(0, null_call(client));
+	close(client);
+}
+
+TEST_F_TIMEOUT(nfsd, server_and_its_listener_are_spared_by_a_rule_for_its_port, 120)
+{
+	expect_port_spared(_metadata, &self->rule, "sport", self->end.port);
+	expect_nfsd_goes_on(_metadata, self);
+}
+
+TEST_F_TIMEOUT(nfsd, listener_that_user_space_made_is_spared_where_LISTEN_is_named, 120)
+{
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
+	expect_none(_metadata, &self->rule);
+	expect_nfsd_goes_on(_metadata, self);
+}
+
+TEST_F_TIMEOUT(nfsd, server_is_refused_to_lines_and_not_listed, 120)
+{
+	expect_not_listed(_metadata, &self->ends);
+	expect_line_refused(_metadata, &self->ends);
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->ends));
+	expect_none(_metadata, &self->rule);
+	expect_nfsd_goes_on(_metadata, self);
+}
+
+/* The client's end is a process's. */
+TEST_F_TIMEOUT(nfsd, client_of_user_space_is_dropped, 120)
+{
+	struct ends ends = ends_swap(&self->ends);
+
+	EXPECT_EQ(0, write_line(&ends));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->client));
+}
+
+TEST_HARNESS_MAIN
