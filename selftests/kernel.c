@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -193,6 +194,57 @@ TEST_F(kernel, exact_ends_mean_the_users_end_of_a_connection_only)
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &ends));
 	expect_only(_metadata, &self->rule, &ends, TCP_ESTABLISHED);
 	EXPECT_EQ(ECONNABORTED, sock_error(self->accepted));
+}
+
+/* Write the lines of these sockets at once: all good ones are carried out. */
+static int write_lines(const struct ends *ends, int count)
+{
+	char lines[512] = "";
+	size_t len = 0;
+
+	while (count--) {
+		ends_print(ends++, TCP_ESTABLISHED, lines + len, sizeof(lines) - len - 1);
+		strcat(lines, "\n");
+		len = strlen(lines);
+	}
+	return file_write("/proc/thread-self/net/tcp_drop", lines);
+}
+
+/* It is there, which is not to be mistaken for "no such connection". */
+TEST_F(kernel, a_line_for_the_kernels_end_is_refused_with_EPERM)
+{
+	struct ends user = ends_swap(&self->ends), nobody = self->ends;
+	char *list;
+
+	nobody.remote.port++;
+	EXPECT_EQ(-ESRCH, write_lines(&nobody, 1));
+	EXPECT_EQ(-EPERM, write_lines(&self->ends, 1));
+
+	EXPECT_TRUE(ends_in_table(&self->ends));
+	list = file_read_all("/proc/thread-self/net/tcp_drop");
+	ASSERT_NE(NULL, list);
+	EXPECT_EQ(1, text_count(list, "\n"));
+	free(list);
+	expect_kernel_goes_on(_metadata, self->accepted, self->call);
+	EXPECT_EQ(0, write_lines(&user, 1));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->accepted));
+}
+
+TEST_F(kernel, a_line_among_several_for_the_kernels_end_is_no_error)
+{
+	struct ends ends[3] = { self->ends };
+	int client;
+
+	client = sock_new(IPV4);
+	ASSERT_EQ(0, sock_connect(client, IPV4, &self->server));
+	ASSERT_EQ(0, ends_of(client, &ends[1]));
+	ends[2] = ends[0];
+
+	EXPECT_EQ(0, write_lines(ends, 3));
+
+	EXPECT_EQ(ECONNABORTED, sock_error(client));
+	EXPECT_EQ(0, write_lines(&ends[1], 2));
+	expect_kernel_goes_on(_metadata, self->accepted, self->call);
 }
 
 /*
