@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An unprivileged user who is root in namespaces of its own uses its
+ * /proc/net/tcp_drop with a buffer whose page never arrives, and has the
+ * namespace end meanwhile.  Nobody else notices.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+#include "tcpdrop_host.h"
+
+#define USER 1000
+#define PROC_FILE "/proc/thread-self/net/tcp_drop"
+
+/* In our namespace, the other end of a device in that of the attacker. */
+#define TIE "inside"
+
+/* What a thread of the attacker does with the file; @page is missing. */
+typedef ssize_t (*use_t)(int fd, char *page);
+
+static ssize_t use_read(int fd, char *page)
+{
+	return read(fd, page, 1);
+}
+
+static ssize_t use_pread(int fd, char *page)
+{
+	return pread(fd, page, 1, 3);
+}
+
+static ssize_t use_readv(int fd, char *page)
+{
+	char byte;
+	struct iovec iov[] = { { &byte, 1 }, { page, 1 } };
+
+	return readv(fd, iov, 2);
+}
+
+static ssize_t use_write(int fd, char *page)
+{
+	return write(fd, page, 1);
+}
+
+static ssize_t use_writev(int fd, char *page)
+{
+	struct iovec iov[] = { { "#\n", 2 }, { page, 1 } };
+
+	return writev(fd, iov, 2);
+}
+
+static ssize_t use_lseek(int fd, char *page)
+{
+	return lseek(fd, 0, SEEK_SET);
+}
+
+/* Into a pipe that is full, and that nobody reads. */
+static ssize_t use_splice(int fd, char *page)
+{
+	int end[2];
+
+	if (pipe2(end, O_NONBLOCK))
+		return -1;
+	while (write(end[1], "x", 1) == 1)
+		;
+	if (fcntl(end[1], F_SETFL, 0))
+		return -1;
+	return splice(fd, NULL, end[1], NULL, 1, 0);
+}
+
+struct user {
+	pthread_t thread;
+	pid_t tid;
+	use_t use;
+	int fd;
+	char *page;
+};
+
+static void *user_main(void *arg)
+{
+	struct user *user = arg;
+
+	__atomic_store_n(&user->tid, gettid(), __ATOMIC_RELEASE);
+	user->use(user->fd, user->page);
+	return NULL;
+}
+
+/* Have a thread use the file until it waits. */
+static int user_start(struct user *user, const struct pages *pages, bool faults)
+{
+	pid_t tid;
+
+	if (pthread_create(&user->thread, NULL, user_main, user))
+		return -EAGAIN;
+	if (faults)
+		return pages_wait(pages) ? 0 : -ETIMEDOUT;
+	if (!WAIT_UNTIL((tid = __atomic_load_n(&user->tid, __ATOMIC_ACQUIRE)) &&
+			thread_sleeps(tid)))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+/* The attacker and what both sides say to each other, a byte at a time. */
+struct attacker {
+	pid_t pid;
+	int said;
+	int told;
+};
+
+static void say(const struct attacker *attacker, char byte)
+{
+	if (write(attacker->said, &byte, 1) != 1)
+		_exit(1);
+}
+
+static void await(const struct attacker *attacker)
+{
+	char byte;
+
+	if (read(attacker->told, &byte, 1) != 1)
+		_exit(1);
+}
+
+/* Something to list. */
+static int make_pair(struct pair *pair)
+{
+	int listener = sock_listen(IPV4, "127.0.0.1", 0);
+	int ret;
+
+	if (listener < 0)
+		return listener;
+	ret = sock_pair(listener, IPV4, "127.0.0.1", 0, pair);
+	close(listener);
+	return ret;
+}
+
+/* A connection that is reset leaves nothing in its namespace. */
+static void reset_pair(const struct pair *pair)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	setsockopt(pair->client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	setsockopt(pair->server, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(pair->client);
+	close(pair->server);
+}
+
+/*
+ * The file of the namespace that this process is in, which it then leaves: by
+ * its own path or by that of a process that stays there.
+ */
+static int open_and_leave(bool by_path, pid_t *other)
+{
+	char path[64] = PROC_FILE;
+	int fd;
+
+	*other = 0;
+	if (by_path) {
+		*other = fork();
+		if (!*other) {
+			pause();
+			_exit(0);
+		}
+		snprintf(path, sizeof(path), "/proc/%d/net/tcp_drop", *other);
+		if (unshare(CLONE_NEWNET))
+			return -errno;
+	}
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!by_path && unshare(CLONE_NEWNET))
+		return -errno;
+	return fd;
+}
+
+FIXTURE_VARIANT(stuck_user)
+{
+	use_t use[2];		/* of one open file, at a time */
+	bool faults[2];		/* whether it gets as far as the page */
+	bool by_path;		/* of another process */
+};
+
+static int attack(const struct attacker *attacker, const FIXTURE_VARIANT(stuck_user) *how)
+{
+	struct user user[2];
+	struct pages pages;
+	struct pair pair;
+	pid_t other;
+	int i, fd;
+
+	if (pages_make(&pages, 2))
+		return 2;
+	if (user_become(USER) || netns_new())
+		return 3;
+	say(attacker, 'n');
+	await(attacker);
+	if (make_pair(&pair))
+		return 4;
+	fd = open_and_leave(how->by_path, &other);
+	if (fd < 0)
+		return 5;
+	for (i = 0; i < 2 && how->use[i]; i++) {
+		user[i] = (struct user){
+			.use = how->use[i], .fd = fd, .page = pages_get(&pages, i),
+		};
+		if (user_start(&user[i], &pages, how->faults[i]))
+			return 6;
+	}
+	reset_pair(&pair);
+	if (other) {
+		kill(other, SIGKILL);
+		waitpid(other, NULL, 0);
+	}
+	say(attacker, 's');
+	for (;;)
+		pause();
+}
+
+static bool hear(const struct attacker *attacker, char what)
+{
+	char byte;
+
+	return read(attacker->said, &byte, 1) == 1 && byte == what;
+}
+
+static int attacker_start(struct attacker *attacker, const FIXTURE_VARIANT(stuck_user) *how)
+{
+	int said[2], told[2];
+
+	if (pipe2(said, O_CLOEXEC) || pipe2(told, O_CLOEXEC))
+		return -errno;
+	attacker->pid = fork();
+	if (attacker->pid < 0)
+		return -errno;
+	if (!attacker->pid) {
+		attacker->said = said[1];
+		attacker->told = told[0];
+		close(said[0]);
+		close(told[1]);
+		_exit(attack(attacker, how));
+	}
+	attacker->said = said[0];
+	attacker->told = told[1];
+	close(said[1]);
+	close(told[0]);
+	if (!hear(attacker, 'n'))
+		return -EPROTO;
+	/* The device goes when its namespace ends, and takes our end along. */
+	if (netns_tie("tied", attacker->pid) || write(attacker->told, "", 1) != 1)
+		return -EIO;
+	return hear(attacker, 's') ? 0 : -EPROTO;
+}
+
+static void attacker_end(struct attacker *attacker)
+{
+	if (attacker->pid > 0) {
+		kill(attacker->pid, SIGKILL);
+		waitpid(attacker->pid, NULL, 0);
+	}
+	attacker->pid = 0;
+}
+
+/* What root does meanwhile, in another process because it may hang. */
+enum step { NETNS, DEVICE, DRIVER, COMMIT, LINE, LIST, UNLOAD, STEPS };
+
+static const char * const step_names[STEPS] = {
+	"a namespace is made and ends", "a device is made and removed",
+	"a driver is unloaded and loaded", "a rule is committed", "a line is written",
+	"the file is read", "the module is said to be in use",
+};
+
+struct probe {
+	int step;
+	int ret[STEPS];
+};
+
+static int make_netns(void)
+{
+	pid_t parent = getpid(), pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(netns_new() || netns_tie("probe", parent) ? 1 : 0);
+	if (waitpid(pid, &status, 0) != pid || status)
+		return -ECHILD;
+	return WAIT_UNTIL(!if_nametoindex("probe")) ? 0 : -ETIMEDOUT;
+}
+
+static int commit_one(const struct ends *ends)
+{
+	struct rule rule;
+	int ret;
+
+	ret = rule_new(&rule, "harm");
+	if (!ret)
+		ret = rule_set_ends(&rule, ends);
+	if (!ret)
+		ret = rule_commit(&rule);
+	if (!ret && rule_result(&rule, "dropped") != 1)
+		ret = -EPROTO;
+	rule_remove(&rule);
+	return ret;
+}
+
+static int write_line(const struct ends *ends)
+{
+	char line[256];
+
+	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
+	strcat(line, "\n");
+	return file_write(PROC_FILE, line);
+}
+
+static int read_list(void)
+{
+	char *text = file_read_all(PROC_FILE);
+
+	free(text);
+	return text ? 0 : -errno;
+}
+
+static int take_step(enum step step, const struct conn conn[2])
+{
+	switch (step) {
+	case NETNS:
+		return make_netns();
+	case DEVICE:
+		return system("ip link add tcpdrop9 type dummy && ip link del tcpdrop9");
+	case DRIVER:
+		return system("modprobe -r dummy; modprobe dummy");
+	case COMMIT:
+		return commit_one(&conn[0].ends);
+	case LINE:
+		return write_line(&conn[1].ends);
+	case LIST:
+		return read_list();
+	default:
+		return module_unload() == -EWOULDBLOCK ? 0 : -EPROTO;
+	}
+}
+
+static pid_t probe_start(struct probe *probe, const struct conn conn[2])
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	for (probe->step = 0; probe->step < STEPS; probe->step++) {
+		probe->ret[probe->step] = take_step(probe->step, conn);
+		if (probe->ret[probe->step])
+			_exit(1);
+	}
+	_exit(0);
+}
+
+FIXTURE(stuck_user)
+{
+	struct attacker attacker;
+	struct conn conn[2];
+	struct probe *probe;
+	const char *module;
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads) {
+	.use = { use_read }, .faults = { true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, preads) {
+	.use = { use_pread }, .faults = { true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_vectors) {
+	.use = { use_readv }, .faults = { true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes) {
+	.use = { use_write }, .faults = { true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes_vectors) {
+	.use = { use_writev }, .faults = { true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_and_writes) {
+	.use = { use_read, use_write }, .faults = { true, true },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, seeks_behind_a_read) {
+	.use = { use_read, use_lseek }, .faults = { true, false },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_behind_a_read) {
+	.use = { use_read, use_pread }, .faults = { true, false },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes_behind_a_write) {
+	.use = { use_write, use_write }, .faults = { true, false },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, splices_to_a_full_pipe) {
+	.use = { use_splice },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, does_nothing) { };
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_by_the_path_of_another) {
+	.use = { use_read }, .faults = { true }, .by_path = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes_by_the_path_of_another) {
+	.use = { use_write }, .faults = { true }, .by_path = true,
+};
+
+FIXTURE_SETUP(stuck_user)
+{
+	int i;
+
+	REQUIRE_TCPDROP();
+	self->module = getenv("TCPDROP_KO");
+	if (!self->module)
+		SKIP(return, "TCPDROP_KO does not say where the module is");
+	self->probe = mmap(NULL, sizeof(*self->probe), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->probe);
+	ASSERT_EQ(0, conn_setup());
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, conn_make(&self->conn[i], ESTABLISHED, i ? IPV6 : IPV4));
+}
+
+FIXTURE_TEARDOWN(stuck_user)
+{
+	attacker_end(&self->attacker);
+	if (!tcpdrop_loaded())
+		module_load(self->module);
+}
+
+static bool has_ended(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
+/* It hangs until the attacker ends, if it does. */
+static void expect_probe(struct __test_metadata *_metadata, struct probe *probe, pid_t pid,
+			 struct attacker *attacker)
+{
+	int status, step, last = -1;
+	bool ended = false;
+
+	while (!ended && last != (step = __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE))) {
+		last = step;
+		ended = WAIT_UNTIL(has_ended(pid, &status) ||
+				   __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE) != last) &&
+			__atomic_load_n(&probe->step, __ATOMIC_ACQUIRE) == last;
+	}
+	EXPECT_TRUE(ended && !status) {
+		TH_LOG("%s, or not: %d", step < STEPS ? step_names[step] : "",
+		       step < STEPS ? probe->ret[step] : 0);
+	}
+	if (ended)
+		return;
+	attacker_end(attacker);
+	waitpid(pid, &status, 0);
+}
+
+TEST_F_TIMEOUT(stuck_user, holds_up_nobody_and_leaves_nothing, 120)
+{
+	ASSERT_EQ(0, attacker_start(&self->attacker, variant));
+	expect_probe(_metadata, self->probe, probe_start(self->probe, self->conn),
+		     &self->attacker);
+	EXPECT_NE(0, if_nametoindex(TIE)) TH_LOG("an open file does not keep its namespace");
+
+	attacker_end(&self->attacker);
+	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex(TIE)));
+	EXPECT_EQ(0, module_unload());
+	EXPECT_EQ(0, module_load(self->module));
+}
+
+/*
+ * A reader of a rule's list, which only root is, holds up neither the removal
+ * of the rule nor the making and listing of others.
+ */
+TEST(a_stuck_reader_of_a_list_holds_up_no_other_rule)
+{
+	struct rule rule, other;
+	struct pages pages;
+	struct user user;
+	char path[600];
+	int status;
+	pid_t pid;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, make_pair(&(struct pair){}));
+	ASSERT_EQ(0, pages_make(&pages, 1));
+	ASSERT_EQ(0, rule_new(&rule, "harm-list"));
+	ASSERT_EQ(0, rule_set(&rule, "state", "all"));
+	snprintf(path, sizeof(path), "%s/list", rule.path);
+	user = (struct user){ .use = use_read, .page = pages_get(&pages, 0) };
+	user.fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, user.fd);
+	ASSERT_EQ(0, user_start(&user, &pages, true));
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(rule_new(&other, "harm-other") || rule_remove(&other) ||
+		      rule_count(&rule) < 0 || rule_remove(&rule) ? 1 : 0);
+	EXPECT_TRUE(WAIT_UNTIL(has_ended(pid, &status)));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, page_bring(&pages, 0));
+	EXPECT_EQ(0, pthread_join(user.thread, NULL));
+	close(user.fd);
+}
+
+TEST_HARNESS_MAIN

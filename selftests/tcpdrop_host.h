@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tests of harm to others share: pages that never arrive, users without
+ * rights, and the module as root has it.
+ */
+#ifndef TCPDROP_HOST_H
+#define TCPDROP_HOST_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "tcpdrop_util.h"
+
+/* A kernel that lacks what a test is about is no failure, and no success. */
+#define KERNEL_HAS_NO(what) do {					\
+	snprintf(_metadata->results->reason,				\
+		 sizeof(_metadata->results->reason), "this kernel has no " what); \
+	_metadata->exit_code = KSFT_XFAIL;				\
+	return;								\
+} while (0)
+
+/* Memory of which each page is missing until page_bring(). */
+struct pages {
+	char *at;
+	int faults;
+};
+
+int pages_make(struct pages *pages, int count);
+char *pages_get(const struct pages *pages, int i);
+bool pages_wait(const struct pages *pages);
+int page_bring(const struct pages *pages, int i);
+
+int user_become(uid_t uid);
+bool thread_sleeps(pid_t tid);
+
+int module_unload(void);
+int module_load(const char *path);
+
+#endif
