@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rules through io_uring, whose workers stay in the network namespace that
+ * their process was in when they were made: what depends on the namespace is
+ * refused there.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+#include "tcpdrop_host.h"
+#include "tcpdrop_uring.h"
+
+/* Two namespaces, a connection in each, and a process that went from one to the other. */
+FIXTURE(uring)
+{
+	struct uring ring;
+	struct conn before;
+	struct conn after;
+	struct rule rule;
+};
+
+FIXTURE_VARIANT(uring)
+{
+	int flags;
+	bool moves;
+};
+
+FIXTURE_VARIANT_ADD(uring, moved) { .moves = true };
+FIXTURE_VARIANT_ADD(uring, moved_async) { .moves = true, .flags = IOSQE_ASYNC };
+FIXTURE_VARIANT_ADD(uring, stayed) { .moves = false };
+FIXTURE_VARIANT_ADD(uring, stayed_async) { .moves = false, .flags = IOSQE_ASYNC };
+
+/* A request that a worker carries out, so that there is one. */
+static int make_worker(struct uring *ring)
+{
+	int ret, fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	char text[32];
+
+	if (fd < 0)
+		return -errno;
+	ret = uring_rw(ring, IORING_OP_READ, fd, text, sizeof(text), IOSQE_ASYNC);
+	close(fd);
+	return ret > 0 ? 0 : -EIO;
+}
+
+FIXTURE_SETUP(uring)
+{
+	int ret;
+
+	REQUIRE_TCPDROP();
+	ret = uring_make(&self->ring);
+	if (ret == -ENOSYS || ret == -EPERM)
+		KERNEL_HAS_NO("io_uring");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->before, ESTABLISHED, IPV4));
+	ASSERT_EQ(0, make_worker(&self->ring));
+	if (variant->moves)
+		ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->after, ESTABLISHED, IPV4));
+	ASSERT_EQ(0, rule_new(&self->rule, "uring"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", conn_targets(IPV4)));
+}
+
+FIXTURE_TEARDOWN(uring)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+static int rule_open(const struct rule *rule, const char *attr, int flags)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", rule->path, attr);
+	return open(path, flags | O_CLOEXEC);
+}
+
+TEST_F(uring, commits_nothing)
+{
+	struct rule_result result;
+	int fd;
+
+	fd = rule_open(&self->rule, "commit", O_WRONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP,
+		  uring_rw(&self->ring, IORING_OP_WRITE, fd, "1\n", 2, variant->flags));
+	EXPECT_TRUE(sock_talks(self->before.fd, self->before.peer));
+	EXPECT_TRUE(sock_talks(self->after.fd, self->after.peer));
+	ASSERT_EQ(0, rule_result_read(&self->rule, &result));
+	EXPECT_EQ(0, result.matched);
+	EXPECT_EQ(0, result.dropped);
+
+	/* It was neither the rule nor the file. */
+	EXPECT_EQ(2, write(fd, "1\n", 2));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->after.fd));
+	if (variant->moves)
+		EXPECT_TRUE(sock_talks(self->before.fd, self->before.peer));
+	EXPECT_EQ(variant->moves ? 1 : 2, rule_result(&self->rule, "dropped"));
+	close(fd);
+}
+
+TEST_F(uring, neither_counts_nor_lists)
+{
+	static const char * const attrs[] = { "count", "list" };
+	char text[4096], list[256];
+	int i, fd;
+
+	for (i = 0; i < ARRAY_LEN(attrs); i++) {
+		fd = rule_open(&self->rule, attrs[i], O_RDONLY);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EOPNOTSUPP, uring_rw(&self->ring, IORING_OP_READ, fd, text,
+						sizeof(text), variant->flags)) {
+			TH_LOG("%s", attrs[i]);
+		}
+		close(fd);
+	}
+	EXPECT_EQ(variant->moves ? 1 : 2, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_get(&self->rule, "list", list, sizeof(list)));
+	ends_print(&self->after.ends, conn_state(ESTABLISHED), text, sizeof(text));
+	EXPECT_NE(NULL, strstr(list, text));
+}
+
+TEST_F(uring, reads_and_writes_what_has_no_namespace)
+{
+	char text[64] = "";
+	int fd;
+
+	fd = rule_open(&self->rule, "sport", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(3, uring_rw(&self->ring, IORING_OP_WRITE, fd, "443", 3, variant->flags));
+	ASSERT_EQ(0, rule_get(&self->rule, "sport", text, sizeof(text)));
+	EXPECT_STREQ("443", text);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
