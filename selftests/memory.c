@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memory that open files of /proc/net/tcp_drop take is charged to their
+ * user's cgroup, and is given back once they have been read to their end.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+#include "tcpdrop_host.h"
+
+#define CGROUPS "/sys/fs/cgroup"
+#define PROC_FILE "/proc/thread-self/net/tcp_drop"
+#define USER 1000
+
+#define PAIRS 3000
+#define FILES 120
+#define MIB (1 << 20)
+
+/* More than what comes and goes without us, less than what the files take. */
+#define NOISE (24L * MIB)
+
+/* What a user does, and how far it has come; in shared memory. */
+struct user {
+	int error;
+	int files;
+	int failed;
+};
+
+FIXTURE(memory)
+{
+	char cgroup[128];
+	struct user *user;
+	pid_t pid;
+	int said[2];
+	int told[2];
+};
+
+/* What the machine has left. */
+static long available(void)
+{
+	char text[4096], *at;
+
+	if (file_read("/proc/meminfo", text, sizeof(text)))
+		return -1;
+	at = strstr(text, "MemAvailable:");
+	return at ? atol(at + 13) * 1024 : -1;
+}
+
+static long charged(const char *cgroup)
+{
+	char path[256], text[64];
+
+	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
+	return file_read(path, text, sizeof(text)) ? -1 : atol(text);
+}
+
+static int cgroup_set(const char *cgroup, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+	return file_write(path, text);
+}
+
+/* All connections are in the one bucket of the namespace's own table. */
+static int make_crowd(void)
+{
+	struct pair pair;
+	int i, listener, ret;
+
+	ret = user_become(USER);
+	if (ret || unshare(CLONE_NEWNET))
+		return ret ? ret : -errno;
+	ret = file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1");
+	if (!ret)
+		ret = netns_new();
+	if (ret)
+		return ret;
+	listener = sock_listen(IPV4, "127.0.0.1", 0);
+	for (i = 0; i < PAIRS && !ret; i++)
+		ret = sock_pair(listener, IPV4, "127.0.0.1", 0, &pair);
+	return ret;
+}
+
+static void step(FIXTURE_DATA(memory) *self)
+{
+	char byte;
+
+	if (write(self->said[1], "x", 1) != 1 || read(self->told[0], &byte, 1) != 1)
+		_exit(1);
+}
+
+static void read_to_end(int fd)
+{
+	static char text[65536];
+
+	while (read(fd, text, sizeof(text)) > 0)
+		;
+}
+
+static int user_main(FIXTURE_DATA(memory) *self)
+{
+	struct user *user = self->user;
+	int i, fd[FILES];
+	char byte;
+
+	user->error = cgroup_set(self->cgroup, "cgroup.procs", "0");
+	if (!user->error)
+		user->error = make_crowd();
+	/* What a file takes for good, and the first of a kind, are no part of it. */
+	for (i = 0; i < FILES && !user->error; i++) {
+		fd[i] = open(PROC_FILE, O_RDONLY | O_CLOEXEC);
+		if (fd[i] < 0)
+			user->error = -errno;
+	}
+	if (!user->error)
+		read_to_end(fd[0]);
+	step(self);
+	for (i = 1; i < FILES; i++) {
+		if (read(fd[i], &byte, 1) == 1)
+			user->files++;
+		else
+			user->failed++;
+	}
+	step(self);
+	for (i = 1; i < FILES; i++)
+		read_to_end(fd[i]);
+	step(self);
+	return 0;
+}
+
+FIXTURE_SETUP(memory)
+{
+	struct rlimit files = { 2 * PAIRS + FILES + 100, 2 * PAIRS + FILES + 100 };
+
+	REQUIRE_TCPDROP();
+	if (access("/proc/sys/net/ipv4/tcp_child_ehash_entries", F_OK))
+		KERNEL_HAS_NO("tables of a namespace's own");
+	cgroup_set(CGROUPS, "cgroup.subtree_control", "+memory");
+	snprintf(self->cgroup, sizeof(self->cgroup), CGROUPS "/tcpdrop-%d", getpid());
+	ASSERT_EQ(0, mkdir(self->cgroup, 0755)) TH_LOG("needs cgroup v2 in " CGROUPS);
+	ASSERT_LE(0, charged(self->cgroup)) TH_LOG("needs the memory controller");
+	self->user = mmap(NULL, sizeof(*self->user), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->user);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, pipe2(self->said, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(self->told, O_CLOEXEC));
+	self->pid = fork();
+	ASSERT_LE(0, self->pid);
+	if (!self->pid)
+		_exit(user_main(self));
+	close(self->said[1]);
+	close(self->told[0]);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	if (self->pid > 0) {
+		kill(self->pid, SIGKILL);
+		waitpid(self->pid, NULL, 0);
+	}
+	WAIT_UNTIL(!rmdir(self->cgroup) || errno == ENOENT);
+}
+
+static bool hear(FIXTURE_DATA(memory) *self)
+{
+	char byte;
+
+	return read(self->said[0], &byte, 1) == 1;
+}
+
+static bool tell(FIXTURE_DATA(memory) *self)
+{
+	return write(self->told[1], "x", 1) == 1;
+}
+
+TEST_F_TIMEOUT(memory, of_open_files_is_charged_and_given_back, 300)
+{
+	long left, charge, lost, billed;
+
+	ASSERT_TRUE(hear(self));
+	ASSERT_EQ(0, self->user->error);
+	left = available();
+	charge = charged(self->cgroup);
+	ASSERT_TRUE(tell(self));
+
+	ASSERT_TRUE(hear(self));
+	EXPECT_EQ(FILES - 1, self->user->files);
+	lost = left - available();
+	billed = charged(self->cgroup) - charge;
+	if (lost > NOISE)
+		EXPECT_LE(lost / 2, billed) {
+			TH_LOG("%ld MiB taken, %ld MiB charged", lost / MIB, billed / MIB);
+		}
+	TH_LOG("%ld MiB taken by %d files, %ld MiB charged", lost / MIB, FILES - 1,
+	       billed / MIB);
+	ASSERT_TRUE(tell(self));
+
+	/* Pages that are freed are counted some time later. */
+	ASSERT_TRUE(hear(self));
+	EXPECT_TRUE(WAIT_UNTIL(left - available() < NOISE)) {
+		TH_LOG("%ld MiB are still taken", (left - available()) / MIB);
+	}
+	EXPECT_TRUE(WAIT_UNTIL(charged(self->cgroup) - charge < NOISE));
+	ASSERT_TRUE(tell(self));
+}
+
+TEST_HARNESS_MAIN
