@@ -397,16 +397,17 @@ FIXTURE_VARIANT_ADD(stuck_user, writes_vectors) {
 	.use = { use_writev }, .faults = { true },
 };
 
+/* pread() does not lock the position, on which the other would wait already. */
 FIXTURE_VARIANT_ADD(stuck_user, reads_and_writes) {
-	.use = { use_read, use_write }, .faults = { true, true },
+	.use = { use_pread, use_write }, .faults = { true, true },
 };
 
 FIXTURE_VARIANT_ADD(stuck_user, seeks_behind_a_read) {
-	.use = { use_read, use_lseek }, .faults = { true, false },
+	.use = { use_pread, use_lseek }, .faults = { true, false },
 };
 
 FIXTURE_VARIANT_ADD(stuck_user, reads_behind_a_read) {
-	.use = { use_read, use_pread }, .faults = { true, false },
+	.use = { use_pread, use_read }, .faults = { true, false },
 };
 
 FIXTURE_VARIANT_ADD(stuck_user, writes_behind_a_write) {

@@ -28,7 +28,7 @@ int pages_make(struct pages *pages, int count)
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
-	pages->faults = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pages->faults = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (pages->faults < 0)
 		return -errno;
 	pages->at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -48,7 +48,7 @@ char *pages_get(const struct pages *pages, int i)
 	return pages->at + i * getpagesize();
 }
 
-/* Wait until one more thread waits for one of the pages. */
+/* Wait until one more thread waits for one of the pages; poll() takes O_NONBLOCK for it. */
 bool pages_wait(const struct pages *pages)
 {
 	struct pollfd fault = { .fd = pages->faults, .events = POLLIN };
