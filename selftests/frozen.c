@@ -212,7 +212,7 @@ FIXTURE_VARIANT_ADD(frozen, ended_by_a_signal_that_it_handles) {
 /* The kernel puts this task on hold with the socket locked. */
 static void *send_missing(void *arg)
 {
-	FIXTURE_DATA(frozen) *self = arg;
+	struct _test_data_frozen *self = arg;
 
 	send(self->stuck.fd, pages_get(&self->pages, 0), 1, MSG_NOSIGNAL);
 	return NULL;
@@ -246,15 +246,15 @@ FIXTURE_TEARDOWN(frozen)
 	rmdir(self->cgroup);
 }
 
-static void let_go(struct __test_metadata *_metadata, FIXTURE_DATA(frozen) *self)
+static void let_go(struct __test_metadata *_metadata, struct _test_data_frozen *self)
 {
 	EXPECT_EQ(0, page_bring(&self->pages, 0));
 	EXPECT_EQ(0, pthread_join(self->sender, NULL));
 }
 
 /* Have a process do it in the cgroup. */
-static int worker_start(FIXTURE_DATA(frozen) *self, void (*prepare)(struct worker *worker),
-			int (*work)(FIXTURE_DATA(frozen) *self))
+static int worker_start(struct _test_data_frozen *self, void (*prepare)(struct worker *worker),
+			int (*work)(struct _test_data_frozen *self))
 {
 	struct worker *worker = self->worker;
 
@@ -282,7 +282,7 @@ static int worker_end(struct worker *worker)
 	return status ? -ECHILD : worker->ret;
 }
 
-static int commit_work(FIXTURE_DATA(frozen) *self)
+static int commit_work(struct _test_data_frozen *self)
 {
 	return rule_commit(&self->rule);
 }
@@ -331,7 +331,7 @@ static size_t add_line(char *text, size_t len, const struct conn *conn)
 	return strlen(text);
 }
 
-static int write_work(FIXTURE_DATA(frozen) *self)
+static int write_work(struct _test_data_frozen *self)
 {
 	char *text = calloc(STUCK_LINES + 2, 128);
 	size_t len = 0;

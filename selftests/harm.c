@@ -101,19 +101,21 @@ static void *user_main(void *arg)
 	return NULL;
 }
 
+static bool user_sleeps(const struct user *user)
+{
+	pid_t tid = __atomic_load_n(&user->tid, __ATOMIC_ACQUIRE);
+
+	return tid && thread_sleeps(tid);
+}
+
 /* Have a thread use the file until it waits. */
 static int user_start(struct user *user, const struct pages *pages, bool faults)
 {
-	pid_t tid;
-
 	if (pthread_create(&user->thread, NULL, user_main, user))
 		return -EAGAIN;
 	if (faults)
 		return pages_wait(pages) ? 0 : -ETIMEDOUT;
-	if (!WAIT_UNTIL((tid = __atomic_load_n(&user->tid, __ATOMIC_ACQUIRE)) &&
-			thread_sleeps(tid)))
-		return -ETIMEDOUT;
-	return 0;
+	return WAIT_UNTIL(user_sleeps(user)) ? 0 : -ETIMEDOUT;
 }
 
 /* The attacker and what both sides say to each other, a byte at a time. */
@@ -196,7 +198,7 @@ FIXTURE_VARIANT(stuck_user)
 	bool by_path;		/* of another process */
 };
 
-static int attack(const struct attacker *attacker, const FIXTURE_VARIANT(stuck_user) *how)
+static int attack(const struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
 {
 	struct user user[2];
 	struct pages pages;
@@ -239,7 +241,7 @@ static bool hear(const struct attacker *attacker, char what)
 	return read(attacker->said, &byte, 1) == 1 && byte == what;
 }
 
-static int attacker_start(struct attacker *attacker, const FIXTURE_VARIANT(stuck_user) *how)
+static int attacker_start(struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
 {
 	int said[2], told[2];
 

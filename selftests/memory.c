@@ -95,7 +95,7 @@ static int make_crowd(void)
 	return ret;
 }
 
-static void step(FIXTURE_DATA(memory) *self)
+static void step(struct _test_data_memory *self)
 {
 	char byte;
 
@@ -111,7 +111,7 @@ static void read_to_end(int fd)
 		;
 }
 
-static int user_main(FIXTURE_DATA(memory) *self)
+static int user_main(struct _test_data_memory *self)
 {
 	struct user *user = self->user;
 	int i, fd[FILES];
@@ -176,14 +176,14 @@ FIXTURE_TEARDOWN(memory)
 	WAIT_UNTIL(!rmdir(self->cgroup) || errno == ENOENT);
 }
 
-static bool hear(FIXTURE_DATA(memory) *self)
+static bool hear(struct _test_data_memory *self)
 {
 	char byte;
 
 	return read(self->said[0], &byte, 1) == 1;
 }
 
-static bool tell(FIXTURE_DATA(memory) *self)
+static bool tell(struct _test_data_memory *self)
 {
 	return write(self->told[1], "x", 1) == 1;
 }

@@ -15,7 +15,7 @@ static void *map(int fd, size_t size, off_t offset)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
 }
 
-/* Returns -ENOSYS or -EPERM where there is no io_uring to be had. */
+/* Returns -EOPNOTSUPP where there is no io_uring to be had. */
 int uring_make(struct uring *ring)
 {
 	struct io_uring_params params = {};
@@ -23,7 +23,7 @@ int uring_make(struct uring *ring)
 
 	ring->fd = syscall(SYS_io_uring_setup, ENTRIES, &params);
 	if (ring->fd < 0)
-		return -errno;
+		return -EOPNOTSUPP;
 	sq = map(ring->fd, params.sq_off.array + params.sq_entries * sizeof(unsigned int),
 		 IORING_OFF_SQ_RING);
 	cq = map(ring->fd, params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe),

@@ -168,22 +168,23 @@ TEST_F(unfinished, is_carried_out_when_its_writer_who_did_not_open_it_exits)
 
 static void *put_main(void *arg)
 {
-	FIXTURE_DATA(unfinished) *self = arg;
+	struct _test_data_unfinished *self = arg;
 
 	return put(self->fd, self->text) ? self : NULL;
 }
 
 static void *put_and_wait_main(void *arg)
 {
-	FIXTURE_DATA(unfinished) *self = arg;
+	struct _test_data_unfinished *self = arg;
 
 	if (put(self->fd, self->text))
 		say(self->link[0]);
 	for (;;)
 		pause();
+	return NULL;
 }
 
-static int write_by_thread(FIXTURE_DATA(unfinished) *self, void *(*main)(void *), bool join)
+static int write_by_thread(struct _test_data_unfinished *self, void *(*main)(void *), bool join)
 {
 	pthread_t thread;
 	void *ret = self;
@@ -231,7 +232,7 @@ TEST_F(unfinished, is_carried_out_when_another_thread_exits)
  * has given up the files, so that it may be the last to do so, and nobody has
  * killed that thread.
  */
-static void kill_writer(struct __test_metadata *_metadata, FIXTURE_DATA(unfinished) *self,
+static void kill_writer(struct __test_metadata *_metadata, struct _test_data_unfinished *self,
 			int signal, bool threads)
 {
 	int status;
@@ -264,7 +265,7 @@ TEST_F(unfinished, is_not_carried_out_when_its_writer_is_killed)
 }
 
 /* The writer exits in peace, but somebody else has the file for longer. */
-static pid_t write_elsewhere(FIXTURE_DATA(unfinished) *self)
+static pid_t write_elsewhere(struct _test_data_unfinished *self)
 {
 	pid_t pid = fork();
 

@@ -52,7 +52,7 @@ FIXTURE_SETUP(uring)
 
 	REQUIRE_TCPDROP();
 	ret = uring_make(&self->ring);
-	if (ret == -ENOSYS || ret == -EPERM)
+	if (ret == -EOPNOTSUPP)
 		KERNEL_HAS_NO("io_uring");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, conn_setup());
