@@ -458,19 +458,23 @@ static bool has_ended(pid_t pid, int *status)
 	return waitpid(pid, status, WNOHANG) == pid;
 }
 
+static int step_of(const struct probe *probe)
+{
+	return __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE);
+}
+
 /* It hangs until the attacker ends, if it does. */
 static void expect_probe(struct __test_metadata *_metadata, struct probe *probe, pid_t pid,
 			 struct attacker *attacker)
 {
-	int status, step, last = -1;
+	int status = 0, step;
 	bool ended = false;
 
-	while (!ended && last != (step = __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE))) {
-		last = step;
-		ended = WAIT_UNTIL(has_ended(pid, &status) ||
-				   __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE) != last) &&
-			__atomic_load_n(&probe->step, __ATOMIC_ACQUIRE) == last;
-	}
+	do {
+		step = step_of(probe);
+		WAIT_UNTIL((ended = has_ended(pid, &status)) || step_of(probe) != step);
+	} while (!ended && step_of(probe) != step);
+	step = step_of(probe);
 	EXPECT_TRUE(ended && !status) {
 		TH_LOG("%s, or not: %d", step < STEPS ? step_names[step] : "",
 		       step < STEPS ? probe->ret[step] : 0);
