@@ -569,7 +569,7 @@ static int store_max(struct rule *rule, const struct token *token,
 /* The namespace of the process that commits is the only choice so far. */
 static int store_netns(const struct token *token, const char **reason)
 {
-	*reason = "not a network namespace";
+	*reason = "only self";
 	if (text_clears(token->text, token->len))
 		return 0;
 	return token->len == 4 && !memcmp(token->text, "self", 4) ? 0 : -EINVAL;

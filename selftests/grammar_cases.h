@@ -359,7 +359,7 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("max", "ten", "ten", "not a number"),
 	GOOD("netns", "self", "self"),
 	THEN("netns", "self", "any", "self"),
-	BAD("netns", "here", "here", "not a network namespace"),
+	BAD("netns", "here", "here", "only self"),
 };
 
 #endif /* TCPDROP_GRAMMAR_CASES_H */
