@@ -107,6 +107,17 @@ def do_syn(name, addr, port, **options):
     return "%s %d %s %s" % (local[0], local[1], addr, port)
 
 
+def do_defer(name, addr, port):
+    """defer NAME ADDR PORT: connect to a listener that waits for data to come: the server's end is
+    a request, in SYN_RCVD, and stays one."""
+    listener, port = listener_at(addr, int(port), None, False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 600)
+    client = new_socket(family_of(addr), None)
+    client.connect(sockaddr(addr, port))
+    connections.setdefault(name, []).append({"client": client})
+    return text_of(client)
+
+
 def do_ends(name, which):
     """ends NAME WHICH: the ends of the last one."""
     return text_of(end_of(name, which)[-1])
