@@ -338,12 +338,13 @@ make_slow_cat()
 # As by Ctrl-C or a lost terminal: everything in the foreground gets the signal.
 interrupted_leaves_nothing()
 {
-	local shell signal pid
+	local shell signal pid middle
 
 	block tcpdrop.rst blocked
 	make_slow_cat
 	rm -f "$tmp/in_the_middle"
 	mkfifo "$tmp/in_the_middle"
+	exec {middle}<>"$tmp/in_the_middle"
 	for shell in dash bash; do
 		for signal in TERM HUP INT; do
 			# In the background a shell would ignore SIGINT, and so would its children.
@@ -351,10 +352,11 @@ interrupted_leaves_nothing()
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])' $shell "$tmp/block" &
 			pid=$!
-			read -r _ <"$tmp/in_the_middle"
+			defer kill -s KILL -- -$pid
+			read -r -t 60 _ <&$middle
 			kill -s $signal -- -$pid
-			not wait $pid
 			wait_for no_rules
+			not wait $pid
 		done
 	done
 }
