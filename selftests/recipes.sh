@@ -326,12 +326,20 @@ elsewhere()
 
 # What goes wrong.
 
-# A cat that waits in the middle of the recipe, when the rule is set and committed.
+# A cat that waits in the middle of the recipe, when the rule is set and committed. It is a single
+# process: a shell might start another one that has not seen the signal, and wait for it.
 make_slow_cat()
 {
 	mkdir -p "$tmp/slow"
-	printf '%s\n' '#!/bin/sh' 'case $1 in' "*/result/*) echo >$tmp/in_the_middle; sleep 600 ;;" \
-		'*) exec /bin/cat "$@" ;;' 'esac' >"$tmp/slow/cat"
+	cat >"$tmp/slow/cat" <<-END
+		#!/usr/bin/env python3
+		import os, signal, sys
+		if "/result/" not in sys.argv[1]:
+		    os.execv("/bin/cat", sys.argv)
+		signal.signal(signal.SIGINT, signal.SIG_DFL)
+		open("$tmp/in_the_middle", "w").write("here\\n")
+		signal.pause()
+	END
 	chmod +x "$tmp/slow/cat"
 }
 
