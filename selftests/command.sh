@@ -81,6 +81,35 @@ expect_failure()
 	expect_err "$1"
 }
 
+# A command that is held where it writes more than a pipe takes, until somebody reads.
+
+make_fifo()
+{
+	mkfifo "$tmp/fifo"
+	defer rm "$tmp/fifo"
+}
+
+# Sets command to the process, whose group is its own. A shell's background jobs ignore some signals.
+start_command()
+{
+	setsid env --default-signal "$@" >"$tmp/fifo" 2>"$tmp/err" &
+	command=$!
+}
+
+# Read what it writes from file 9, and wait for its end.
+end_command()
+{
+	cat <&9 >"$tmp/report"
+	exec 9<&-
+	status=0
+	wait "$command" || status=$?
+}
+
+sockets_are()
+{
+	[ "$(count_sockets)" = "$1" ]
+}
+
 # What is typed wrong.
 
 is_usage_error()
@@ -192,8 +221,10 @@ claim_forms()
 		"${under[@]}" tries_every_pair
 	claim "an address that a name has twice is tried once ($shell)" \
 		"${under[@]}" tries_address_once
-	claim "the last part of a bare IPv4 address is the port ($shell)" \
-		"${under[@]}" bare_address_ends_in_port
+	claim "an IPv4 address without a port is none: its last part is the port ($shell)" \
+		"${under[@]}" bare_address_has_no_host
+	claim "every pair is tried though a hang-up comes half way ($shell)" \
+		"${under[@]}" tries_pairs_after_hangup
 }
 
 drops_by_service()
@@ -266,10 +297,41 @@ tries_address_once()
 	expect_success "$(dropped "127.0.0.1 7002 127.0.0.1 7001")"
 }
 
-bare_address_ends_in_port()
+# getaddrinfo(3) takes 127.1 for 127.0.0.1, which has this connection.
+bare_address_has_no_host()
 {
-	run tcpdrop 10.0.0.1 10.0.0.2
-	expect_failure "$(no_such_process "10.0.0.0 1 10.0.0.0 2")"
+	ask connect target 127.0.0.1 2 sport=1
+	run tcpdrop 127.1.1 127.0.0.1:2
+	expect_failure "tcpdrop: getaddrinfo: 127.1 port 1: Name or service not known"
+	run tcpdrop 127.0.0.1:1 127.1.2
+	expect_failure "tcpdrop: getaddrinfo: 127.1 port 2: Name or service not known"
+	run tcpdrop 127.0.0.1 127.0.0.2
+	expect_failure "tcpdrop: getaddrinfo: 127.0.0 port 1: Name or service not known"
+	expect_alive target
+}
+
+# A pipe that is full keeps the command where it reports the first one.
+tries_pairs_after_hangup()
+{
+	local pid
+
+	ask connect first 127.2.0.1 7001 from=127.1.0.1 sport=7002
+	ask connect last 127.2.0.2 7001 from=127.1.0.2 sport=7002
+	make_fifo
+	exec 8<>"$tmp/fifo"
+	head -c 65536 /dev/zero >&8
+	start_command tcpdrop local.test 7002 foreign.test 7001
+	wait_for sockets_are 2
+
+	kill -HUP "-$command"
+	exec 9<"$tmp/fifo" 8>&-
+	end_command
+	expect_exit 1
+	tr -d '\0' <"$tmp/report" >"$tmp/out"
+	expect_out "$(dropped "127.1.0.1 7002 127.2.0.1 7001" "127.1.0.2 7002 127.2.0.2 7001")"
+	expect_err "$(no_such_process "127.1.0.1 7002 127.2.0.2 7001" \
+		"127.1.0.2 7002 127.2.0.1 7001")"
+	expect_sockets 0
 }
 
 # What cannot be dropped.
@@ -279,6 +341,8 @@ claim_failures()
 	claim "no such connection ($shell)" "${under[@]}" fails_without_connection
 	claim "a listener is no connection ($shell)" "${under[@]}" leaves_listener
 	claim "a connection is dropped once ($shell)" "${under[@]}" drops_once
+	claim "a connection that is not to be dropped is there ($shell)" "${under[@]}" spares_repair
+	claim "a connection whose owner is stuck ($shell)" "${under[@]}" reports_stuck
 	claim "ends of different address families ($shell)" "${under[@]}" fails_across_families
 	claim "a v4-mapped address and an IPv6 one ($shell)" "${under[@]}" fails_across_mapped
 }
@@ -314,6 +378,41 @@ drops_once()
 	# shellcheck disable=SC2086 # into words
 	run tcpdrop $ends
 	expect_failure "$(no_such_process "$ends")"
+}
+
+spares_repair()
+{
+	local ends
+	ask connect target 127.0.0.1
+	ends=$answer
+	ask repair target client 1
+
+	# shellcheck disable=SC2086 # into words
+	run tcpdrop $ends
+	ask repair target client 0
+	expect_failure "tcpdrop: $ends: Operation not permitted"
+	expect_alive target
+	# shellcheck disable=SC2086 # into words
+	run tcpdrop $ends
+	expect_success "$(dropped "$ends")"
+}
+
+reports_stuck()
+{
+	local ends
+	ask connect target 127.0.0.1
+	ends=$answer
+	ask stick target client
+
+	# shellcheck disable=SC2086 # into words
+	run tcpdrop $ends
+	expect_failure "tcpdrop: $ends: Device or resource busy"
+	ask let_go
+	expect_answer data fate target server
+	expect_answer alive fate target client
+	# shellcheck disable=SC2086 # into words
+	run tcpdrop $ends
+	expect_success "$(dropped "$ends")"
 }
 
 fails_across_families()
@@ -354,7 +453,8 @@ claim_look_up_failures()
 	local no_port="Servname not supported for ai_socktype"
 	local host port
 
-	for host in nonesuch.test '' '*' '-a' 'a b' '127.0.0.1 ' 256.0.0.1 '[127.0.0.1]' \
+	for host in nonesuch.test '' '*' '-a' 'a b' '127.0.0.1 ' 256.0.0.1 127.0.1 127.1 2130706433 \
+		0x7f000001 0x7f.0.0.1 127.0.0.0x1 0177.0.0.1 127.0.0.01 127.0.0.1. '[127.0.0.1]' \
 		'[localhost]' '[::1' '::1]' ::1::1 1:2:3:4:5:6:7 12345::1 ::g ::1%nonesuch '%lo'; do
 		claim "a host that is none: '$host' ($shell)" "${under[@]}" \
 			fails_to_look_up "$host" 80 "$no_host"
@@ -389,6 +489,13 @@ claim_all()
 	claim "-l -a may be cut short ($shell)" "${under[@]}" list_may_be_cut
 	claim "-a drops 2000 connections, 4000 ends, and reports each ($shell)" \
 		"${under[@]}" drops_thousands
+	claim "-a tries what still stands once more and reports it ($shell)" \
+		"${under[@]}" reports_what_stands -a
+	claim "-C does so, too ($shell)" "${under[@]}" reports_what_stands -C reno
+	claim "-a reports all that it dropped though a hang-up comes half way ($shell)" \
+		"${under[@]}" reports_after_hangup -a
+	claim "-C does so, too, and leaves no rule ($shell)" \
+		"${under[@]}" reports_after_hangup -C reno
 	claim "-a stays in its network namespace ($shell)" "${under[@]}" stays_in_namespace
 }
 
@@ -490,6 +597,42 @@ drops_thousands()
 	expect_sockets 0
 	ask connect after 127.0.0.1 7001
 	expect_alive after
+}
+
+# reports_what_stands OPTION...
+reports_what_stands()
+{
+	local ends all=()
+	ask connect many 127.0.0.1 count=50 cc=reno
+	ask connect target 127.0.0.1 cc=reno
+	ends=$answer
+	mapfile -t all < <(tcpdrop -l "$@" | sed 's/^tcpdrop //')
+	expect_equal "the number of ends" ${#all[@]} 102
+	ask stick target client
+
+	run tcpdrop "$@"
+	expect_exit 1
+	expect_err "tcpdrop: $ends: Device or resource busy"
+	expect_out_sorted "$(dropped "${all[@]}" | grep -vx "$ends: dropped")"
+	expect_answer 0 alive many
+	rules_are ""
+}
+
+# Until somebody reads the report, the command stands between its write and its end.
+reports_after_hangup()
+{
+	ask connect many 127.0.0.1 count=2000 cc=reno
+	make_fifo
+	start_command tcpdrop "$@"
+	exec 9<"$tmp/fifo"
+	wait_for sockets_are 0
+
+	kill -HUP "-$command"
+	end_command
+	expect_exit 0
+	expect_err
+	expect_equal "the number of reports" "$(sort -u "$tmp/report" | grep -c ': dropped$')" 4000
+	rules_are ""
 }
 
 stays_in_namespace()
@@ -744,23 +887,28 @@ rules_are()
 	[ "$(ls "$rules")" = "$1" ]
 }
 
-# A list that nobody reads keeps the command and its rule waiting. The shell says "Terminated".
+# A list that nobody reads keeps the command and its rule waiting.
 leaves_no_rule()
 {
+	local signal
+
 	ask connect many 127.0.0.1 count=2000 cc=reno
 	mkdir "$rules/others"
 	defer rmdir "$rules/others"
 
 	run tcpdrop -C nonesuch
 	expect_equal "the rules" "$(ls "$rules")" others
-	mkfifo "$tmp/fifo"
-	defer rm "$tmp/fifo"
-	setsid tcpdrop -l -C reno >"$tmp/fifo" 2>/dev/null &
-	exec 9<"$tmp/fifo"
-	read -r <&9
-	not rules_are others
-	kill -TERM -$!
-	wait_for rules_are others
+	make_fifo
+	for signal in HUP INT QUIT TERM; do
+		start_command tcpdrop -l -C reno
+		exec 9<"$tmp/fifo"
+		read -r <&9
+		not rules_are others
+		kill "-$signal" "-$command"
+		end_command
+		expect_exit $((128 + $(kill -l "$signal")))
+		rules_are others
+	done
 	expect_alive many 2000
 }
 

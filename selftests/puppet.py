@@ -6,18 +6,60 @@ An answer is "ok" or "error" and what there is to say. A connection has two ends
 "server"; connections that were made together have one name and their ends come one after another.
 """
 
+import ctypes
 import errno
+import fcntl
+import mmap
+import os
 import resource
+import select
 import socket
 import struct
 import sys
+import threading
 import time
 
+TCP_REPAIR = 19
 TCP_ULP = 31
 TIMEOUT = 10
 
+SYS_userfaultfd = 323
+UFFD_API = 0xAA
+UFFDIO_API = 0xC018AA3F
+UFFDIO_REGISTER = 0xC020AA00
+UFFDIO_REGISTER_MODE_MISSING = 1
+UFFDIO_ZEROPAGE = 0xC020AA04
+
+libc = ctypes.CDLL(None, use_errno=True)
 listeners = {}
 connections = {}
+stuck = []
+
+
+class StuckSender:
+    """A thread that sends from a page that is not there, holding the lock of the socket."""
+
+    def __init__(self, sock):
+        self.map = mmap.mmap(-1, mmap.PAGESIZE)
+        self.page = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        self.faults = libc.syscall(SYS_userfaultfd, os.O_CLOEXEC)
+        if self.faults < 0:
+            raise OSError(ctypes.get_errno(), "userfaultfd")
+        fcntl.ioctl(self.faults, UFFDIO_API, struct.pack("QQQ", UFFD_API, 0, 0))
+        fcntl.ioctl(self.faults, UFFDIO_REGISTER, struct.pack(
+            "QQQQ", self.page, mmap.PAGESIZE, UFFDIO_REGISTER_MODE_MISSING, 0))
+        send = (sock.fileno(), ctypes.c_void_p(self.page), ctypes.c_size_t(1),
+                socket.MSG_NOSIGNAL)
+        self.thread = threading.Thread(target=libc.send, args=send)
+        self.thread.start()
+        if not select.select([self.faults], [], [], TIMEOUT)[0]:
+            raise TimeoutError("the sender is not stuck")
+
+    def let_go(self):
+        fcntl.ioctl(self.faults, UFFDIO_ZEROPAGE, struct.pack(
+            "QQQq", self.page, mmap.PAGESIZE, 0, 0))
+        self.thread.join()
+        os.close(self.faults)
 
 
 def family_of(addr):
@@ -163,6 +205,22 @@ def do_close(name, which):
         sock.close()
 
 
+def do_stick(name, which):
+    """stick NAME WHICH: have the last one's owner stuck in a system call, until all are let go."""
+    stuck.append(StuckSender(end_of(name, which)[-1]))
+
+
+def do_let_go():
+    """let_go: of everybody who is stuck."""
+    while stuck:
+        stuck.pop().let_go()
+
+
+def do_repair(name, which, mode):
+    """repair NAME WHICH 1|0: begin or end a checkpoint of the last one."""
+    end_of(name, which)[-1].setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, int(mode))
+
+
 def do_churn(addr, seconds):
     """churn ADDR SECONDS: connect and close all the time; answer how often."""
     end = time.monotonic() + float(seconds)
@@ -182,6 +240,7 @@ def do_churn(addr, seconds):
 
 def do_forget():
     """forget: close everything, leaving nothing in the tables."""
+    do_let_go()
     for pair in (pair for pairs in connections.values() for pair in pairs):
         for sock in pair.values():
             if sock.fileno() >= 0:
