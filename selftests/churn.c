@@ -24,6 +24,7 @@
 #define OLD 200
 #define BYSTANDERS 100
 #define MANY 4000
+#define NEWCOMERS 200
 #define ROUNDS 3
 
 /* A server of the clients that come and go, all in its own threads. */
@@ -295,62 +296,82 @@ TEST_F_TIMEOUT(many, two_rules_at_once_count_each_socket_once, 300)
 	EXPECT_EQ(MANY, pairs_dropped(self->pair, MANY));
 }
 
-/* The rule's commit has begun, and is not at its end yet. */
-static bool is_committing(const struct rule *rule)
+/* Begin to commit, by one worker, and stop after some of the sockets. */
+static void hold_half_way(struct __test_metadata *_metadata, const struct rule *rule,
+			  const struct pair *pair, struct hold *hold)
 {
-	long matched = rule_result(rule, "matched");
-
-	return matched > 0 && matched < MANY;
+	ASSERT_EQ(0, rule_setf(rule, "max", "%d", MANY));
+	ASSERT_EQ(0, commit_hold(hold, rule, pair, MANY / 10));
+	ASSERT_GT(MANY, rule_result(rule, "matched"));
 }
 
 TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
 {
-	bool committing = false, refused = false;
+	const struct rule *rule = &self->rule[0];
+	struct hold hold;
 	char error[256];
-	pthread_t thread;
-	void *ret;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, commit_thread, &self->rule[0]));
-	while (!committing && rule_result(&self->rule[0], "matched") < MANY)
-		committing = is_committing(&self->rule[0]);
-	refused = rule_set(&self->rule[0], "sport", "80") == -EBUSY &&
-		  rule_commit(&self->rule[0]) == -EBUSY;
-	ASSERT_EQ(0, rule_get(&self->rule[0], "last_error", error, sizeof(error)));
-	ASSERT_EQ(0, pthread_join(thread, &ret));
-	EXPECT_EQ(NULL, ret);
-	EXPECT_TRUE(committing);
-	EXPECT_TRUE(refused);
+	hold_half_way(_metadata, rule, self->pair, &hold);
+	EXPECT_EQ(-EBUSY, rule_set(rule, "sport", "80"));
+	EXPECT_EQ(-EBUSY, rule_commit(rule));
+	ASSERT_EQ(0, rule_get(rule, "last_error", error, sizeof(error)));
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
 	EXPECT_NE(NULL, strstr(error, "a commit of this rule is running"));
-	EXPECT_EQ(MANY, rule_result(&self->rule[0], "dropped"));
+	EXPECT_EQ(MANY, rule_result(rule, "dropped"));
 
 	/* What was refused meanwhile has to be written anew. */
-	EXPECT_EQ(-EINVAL, rule_commit(&self->rule[0]));
-	EXPECT_EQ(0, rule_set(&self->rule[0], "sport", "80"));
-	EXPECT_EQ(0, rule_commit(&self->rule[0]));
+	EXPECT_EQ(-EINVAL, rule_commit(rule));
+	EXPECT_EQ(0, rule_set(rule, "sport", "80"));
+	EXPECT_EQ(0, rule_commit(rule));
 }
 
 TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)
 {
+	const struct rule *rule = &self->rule[0];
+	struct hold hold;
 	long dropped;
-	pid_t pid;
 
-	pid = rule_commit_elsewhere(&self->rule[0]);
-	ASSERT_LE(0, pid);
-	while (!is_committing(&self->rule[0]) &&
-	       rule_result(&self->rule[0], "matched") < MANY)
-		;
-	ASSERT_EQ(0, kill(pid, SIGTERM));
-	EXPECT_EQ(-EINTR, rule_commit_end(pid));
-	dropped = rule_result(&self->rule[0], "dropped");
+	hold_half_way(_metadata, rule, self->pair, &hold);
+	ASSERT_EQ(0, kill(hold.pid, SIGTERM));
+	commit_let_go(&hold);
+	EXPECT_EQ(-EINTR, rule_commit_end(hold.pid));
+	dropped = rule_result(rule, "dropped");
 	EXPECT_LT(0, dropped);
 	EXPECT_GT(MANY, dropped);
 	EXPECT_EQ(dropped, pairs_dropped(self->pair, MANY));
-	EXPECT_EQ(dropped, rule_result(&self->rule[0], "matched"));
-	EXPECT_EQ(MANY - dropped, rule_result(&self->rule[0], "remaining"));
+	EXPECT_EQ(dropped, rule_result(rule, "matched"));
+	EXPECT_EQ(MANY - dropped, rule_result(rule, "remaining"));
 
 	/* And the next commit does the rest. */
-	EXPECT_EQ(0, rule_commit(&self->rule[0]));
-	EXPECT_EQ(MANY - dropped, rule_result(&self->rule[0], "dropped"));
+	EXPECT_EQ(0, rule_commit(rule));
+	EXPECT_EQ(MANY - dropped, rule_result(rule, "dropped"));
+}
+
+/* They came after the look whether there are too many. */
+TEST_F_TIMEOUT(many, newcomers_make_a_commit_drop_no_more_than_max, 300)
+{
+	const struct rule *rule = &self->rule[0];
+	struct pair newcomer[NEWCOMERS];
+	struct rule_result result;
+	struct hold hold;
+
+	hold_half_way(_metadata, rule, self->pair, &hold);
+	ASSERT_EQ(0, pairs_make(newcomer, NEWCOMERS, "127.4.2.2"));
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_GE(MANY, result.matched);
+	EXPECT_EQ(result.matched, result.dropped);
+	EXPECT_EQ(MANY + NEWCOMERS - result.dropped, result.remaining);
+	EXPECT_EQ(result.dropped, pairs_dropped(self->pair, MANY) +
+				  pairs_dropped(newcomer, NEWCOMERS));
+
+	ASSERT_EQ(0, rule_set(rule, "max", "1"));
+	EXPECT_EQ(-E2BIG, rule_commit(rule));
+	EXPECT_EQ(result.remaining, rule_result(rule, "matched"));
 }
 
 TEST_HARNESS_MAIN

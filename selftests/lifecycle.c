@@ -105,43 +105,35 @@ FIXTURE_TEARDOWN(rule_files)
 	EXPECT_EQ(self->taint, taint());
 }
 
-static const char * const readable[] = {
-	"saddr", "daddr", "sport", "dport", "port", "state", "congestion", "ulp", "netns",
-	"max", "count",
-	"list", "last_error", "result/matched", "result/dropped", "result/failed",
-	"result/remaining", "result/elapsed_us", "result/states",
-};
-
-static const char * const writable[] = {
-	"saddr", "daddr", "sport", "dport", "port", "state", "congestion", "ulp", "netns",
-	"max", "commit",
-};
-
+/* All files with these bits, by names that are there while they are open. */
 static void open_all(struct __test_metadata *_metadata, const struct rule *rule,
-		     const char * const *name, int *fd, size_t count, int flags)
+		     mode_t mode, int flags, struct rule_files *files, int *fd)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		fd[i] = open(path_in(rule, name[i]), flags);
+	ASSERT_EQ(0, rule_files(rule, mode, files));
+	for (i = 0; i < files->count; i++) {
+		fd[i] = open(path_in(rule, files->name[i]), flags);
 		ASSERT_LE(0, fd[i]) {
-			TH_LOG("%s", name[i]);
+			TH_LOG("%s", files->name[i]);
 		}
 	}
 }
 
 TEST_F(rule_files, held_open_cannot_be_read_once_the_rule_is_gone)
 {
-	int fd[ARRAY_LEN(readable)];
+	int fd[ARRAY_LEN(((struct rule_files *)0)->name)];
+	struct rule_files files;
 	char text[4096];
 	size_t i;
 
-	open_all(_metadata, &self->rule, readable, fd, ARRAY_LEN(fd), O_RDONLY);
+	open_all(_metadata, &self->rule, S_IRUSR, O_RDONLY, &files, fd);
+	ASSERT_LE(19, files.count);
 	ASSERT_EQ(0, rule_remove(&self->rule));
 
-	for (i = 0; i < ARRAY_LEN(fd); i++) {
+	for (i = 0; i < files.count; i++) {
 		EXPECT_EQ(-1, read(fd[i], text, sizeof(text))) {
-			TH_LOG("%s", readable[i]);
+			TH_LOG("%s", files.name[i]);
 		}
 		EXPECT_EQ(ENOENT, errno);
 		EXPECT_EQ(0, close(fd[i]));
@@ -150,15 +142,17 @@ TEST_F(rule_files, held_open_cannot_be_read_once_the_rule_is_gone)
 
 TEST_F(rule_files, held_open_cannot_be_written_once_the_rule_is_gone)
 {
-	int fd[ARRAY_LEN(writable)];
+	int fd[ARRAY_LEN(((struct rule_files *)0)->name)];
+	struct rule_files files;
 	size_t i;
 
-	open_all(_metadata, &self->rule, writable, fd, ARRAY_LEN(fd), O_WRONLY);
+	open_all(_metadata, &self->rule, S_IWUSR, O_WRONLY, &files, fd);
+	ASSERT_LE(11, files.count);
 	ASSERT_EQ(0, rule_remove(&self->rule));
 
-	for (i = 0; i < ARRAY_LEN(fd); i++) {
+	for (i = 0; i < files.count; i++) {
 		EXPECT_EQ(-1, write(fd[i], "1", 1)) {
-			TH_LOG("%s", writable[i]);
+			TH_LOG("%s", files.name[i]);
 		}
 		EXPECT_EQ(ENOENT, errno);
 		EXPECT_EQ(0, close(fd[i]));
@@ -650,28 +644,68 @@ TEST_F(together, neither_rule_nor_commit_keeps_a_namespace)
 	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
-/* At another moment of it every time. */
-TEST_F(together, a_commit_is_running_when_its_process_is_killed)
-{
-	const struct rule *rule = &self->writers.rule;
-	int i, status;
-	pid_t pid;
+#define KILLS 20
+#define TO_KILL 200
+#define WATCHED 10
 
-	ASSERT_EQ(0, rule_set(rule, "state", "all"));
-	for (i = 0; i < 20; i++) {
-		pid = fork();
-		ASSERT_LE(0, pid);
-		if (!pid) {
-			while (!netns_new() && !rule_commit(rule))
-				;
-			_exit(1);
+static int count_aborted(const struct pair *pair, int count)
+{
+	int i, aborted = 0;
+
+	for (i = 0; i < count; i++)
+		aborted += sock_error(pair[i].client) == ECONNABORTED;
+	return aborted;
+}
+
+/* Kill the commit of all of @pair when it comes to the first of the @watched. */
+static void kill_commit(struct __test_metadata *_metadata, const struct rule *rule,
+			const struct pair *pair, const struct pair *watched)
+{
+	struct rule_result result;
+	struct hold hold;
+	int status;
+
+	ASSERT_EQ(0, rule_set(rule, "saddr", "127.4.0.1"));
+	ASSERT_EQ(0, rule_setf(rule, "max", "%d", TO_KILL));
+	ASSERT_EQ(0, commit_hold(&hold, rule, watched, WATCHED));
+	ASSERT_EQ(0, kill(hold.pid, SIGKILL));
+	commit_let_go(&hold);
+	ASSERT_EQ(hold.pid, waitpid(hold.pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_LT(0, result.dropped);
+	EXPECT_GT(TO_KILL, result.dropped);
+	EXPECT_EQ(result.dropped, result.matched);
+	EXPECT_EQ(TO_KILL - result.dropped, result.remaining);
+	EXPECT_EQ(result.dropped, count_aborted(pair, TO_KILL));
+	EXPECT_EQ(result.remaining, rule_count(rule));
+
+	/* Nothing of it is left that would be in the way of the next. */
+	ASSERT_EQ(0, rule_commit(rule));
+	EXPECT_EQ(result.remaining, rule_result(rule, "dropped"));
+}
+
+/* At another moment of it every time, as chance has it. */
+TEST_F_TIMEOUT(together, a_commit_is_running_when_its_process_is_killed, 300)
+{
+	int listener = sock_listen(IPV4, "127.0.0.1", 0);
+	struct pair pair[TO_KILL];
+	struct rule rule;
+	int i, j;
+
+	ASSERT_LE(0, listener);
+	for (i = 0; i < KILLS; i++) {
+		for (j = 0; j < TO_KILL; j++)
+			ASSERT_EQ(0, sock_pair(listener, IPV4, "127.4.0.1", 0, &pair[j]));
+		ASSERT_EQ(0, rule_new(&rule, "lifecycle-killed"));
+		kill_commit(_metadata, &rule, pair, &pair[i]);
+		ASSERT_EQ(0, rule_remove(&rule));
+		for (j = 0; j < TO_KILL; j++) {
+			close(pair[j].client);
+			close(pair[j].server);
 		}
-		pause_ms(i);
-		ASSERT_EQ(0, kill(pid, SIGKILL));
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		EXPECT_TRUE(WIFSIGNALED(status));
 	}
-	EXPECT_EQ(0, rule_commit(rule));
 }
 
 TEST_HARNESS_MAIN

@@ -2,6 +2,7 @@
 /* Time, files, namespaces and rules for the selftests of tcpdrop. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -358,4 +359,125 @@ long result_state(const struct rule_result *result, const char *state)
 int rule_remove(const struct rule *rule)
 {
 	return rmdir(rule->path) ? -errno : 0;
+}
+
+/* Add the files in @dir of the rule, "" its own, that have all bits of @mode. */
+static int add_files(const struct rule *rule, const char *dir, mode_t mode,
+		     struct rule_files *files)
+{
+	DIR *stream = opendir(rule_path(rule, dir));
+	struct dirent *entry;
+	struct stat st;
+	int ret = 0;
+
+	if (!stream)
+		return -errno;
+	while (!ret && (entry = readdir(stream))) {
+		if (fstatat(dirfd(stream), entry->d_name, &st, 0))
+			ret = -errno;
+		else if (!S_ISREG(st.st_mode) || (st.st_mode & mode) != mode)
+			continue;
+		else if (files->count == ARRAY_LEN(files->name))
+			ret = -ENOSPC;
+		else
+			snprintf(files->name[files->count++], sizeof(files->name[0]),
+				 "%s%.50s", dir, entry->d_name);
+	}
+	closedir(stream);
+	return ret;
+}
+
+/*
+ * What there is in the directory of a rule, so that no test can forget one:
+ * the files that have all bits of @mode.
+ */
+int rule_files(const struct rule *rule, mode_t mode, struct rule_files *files)
+{
+	int ret;
+
+	files->count = 0;
+	ret = add_files(rule, "", mode, files);
+	return ret ? ret : add_files(rule, "result/", mode, files);
+}
+
+/* What an attribute that is written takes; NULL: nobody has said so here. */
+const char *rule_value(const char *attr)
+{
+	static const struct {
+		const char *attr;
+		const char *value;
+	} values[] = {
+		{ "saddr", "192.0.2.1" },
+		{ "daddr", "192.0.2.1" },
+		{ "sport", "1" },
+		{ "dport", "1" },
+		{ "port", "1" },
+		{ "state", "TIME_WAIT" },
+		{ "congestion", "reno" },
+		{ "ulp", "tls" },
+		{ "netns", "self" },
+		{ "max", "1" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(values); i++)
+		if (!strcmp(attr, values[i].attr))
+			return values[i].value;
+	return NULL;
+}
+
+/* Be on this CPU only, and there before all others. */
+static int come_first(struct hold *hold)
+{
+	struct sched_param first = { .sched_priority = 1 };
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	if (sched_getaffinity(0, sizeof(hold->cpus), &hold->cpus) ||
+	    sched_setaffinity(0, sizeof(here), &here) ||
+	    sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
+		return -errno;
+	return 0;
+}
+
+/* Wait until one of these sockets has been dropped. Nothing else happens to them. */
+static int wait_for_drop(const struct pair *pair, int count)
+{
+	struct pollfd *event = calloc(count, sizeof(*event));
+	int i, ret;
+
+	if (!event)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		event[i].fd = pair[i].client;
+	ret = poll(event, count, DEADLINE_MS);
+	free(event);
+	return ret > 0 ? 0 : -ETIMEDOUT;
+}
+
+/*
+ * Commit in another process, and come back when it drops the first client of
+ * @pair. What it does wakes this thread, and so no timer has to be in time. To
+ * be followed by commit_let_go() and rule_commit_end().
+ */
+int commit_hold(struct hold *hold, const struct rule *rule, const struct pair *pair,
+		int count)
+{
+	int ret;
+
+	ret = come_first(hold);
+	if (ret)
+		return ret;
+	hold->pid = rule_commit_elsewhere(rule);
+	return hold->pid < 0 ? hold->pid : wait_for_drop(pair, count);
+}
+
+/* The commit goes on, wherever there is room for it. */
+void commit_let_go(const struct hold *hold)
+{
+	struct sched_param other = { .sched_priority = 0 };
+
+	sched_setscheduler(0, SCHED_OTHER, &other);
+	sched_setaffinity(0, sizeof(hold->cpus), &hold->cpus);
 }

@@ -8,10 +8,12 @@
 #ifndef TCPDROP_UTIL_H
 #define TCPDROP_UTIL_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -78,6 +80,15 @@ int rule_result_read(const struct rule *rule, struct rule_result *result);
 long result_state(const struct rule_result *result, const char *state);
 int rule_remove(const struct rule *rule);
 
+/* Files of a rule by their names in its directory, "result/..." too. */
+struct rule_files {
+	char name[64][64];
+	size_t count;
+};
+
+int rule_files(const struct rule *rule, mode_t mode, struct rule_files *files);
+const char *rule_value(const char *attr);
+
 /* First in the setup of a fixture: nothing can be said without the module. */
 #define REQUIRE_TCPDROP() do {						\
 	if (!tcpdrop_loaded())						\
@@ -136,6 +147,20 @@ int sock_error(int fd);
 int sock_state(int fd);
 int sock_nonblock(int fd);
 bool sock_talks(int a, int b);
+
+/*
+ * tcpdrop_util.c: a commit that is held half way, however busy the machine is.
+ * It shares a CPU with this thread, which comes first: so while the thread does
+ * not sleep, the commit does not go on. A rule with a limit has one worker.
+ */
+struct hold {
+	pid_t pid;
+	cpu_set_t cpus;
+};
+
+int commit_hold(struct hold *hold, const struct rule *rule, const struct pair *pair,
+		int count);
+void commit_let_go(const struct hold *hold);
 
 /* tcpdrop_sock.c: the tables of the kernel */
 struct entry {
