@@ -20,34 +20,16 @@
 
 #define NOBODY 65534
 
-/* Attributes that are written, with what they take. */
-static const struct {
-	const char *name;
-	const char *value;
-} attrs[] = {
-	{ "saddr", "192.0.2.1" },
-	{ "daddr", "192.0.2.1" },
-	{ "sport", "1" },
-	{ "dport", "1" },
-	{ "port", "1" },
-	{ "state", "TIME_WAIT" },
-	{ "congestion", "reno" },
-	{ "ulp", "tls" },
-	{ "netns", "self" },
-	{ "max", "1" },
-};
+/* Of connections in another namespace. */
+#define OWN_ADDR "127.30.0.1"
 
-static const char * const results[] = {
-	"result/matched", "result/dropped", "result/failed", "result/remaining",
-	"result/elapsed_us", "result/states",
-};
+#define FILES ARRAY_LEN(((struct rule_files *)0)->name)
 
 /* What a process got: 0 or more, or a negative errno. */
 struct attempt {
 	int become;
-	int set[ARRAY_LEN(attrs)];
-	int result[ARRAY_LEN(results)];
-	int last_error;
+	int set[FILES];
+	int result[FILES];
 	long count;
 	long list;
 	int commit;
@@ -130,25 +112,71 @@ static long list_lines(const struct rule *rule)
 	return lines;
 }
 
+/* What says what the last commit did, or what is wrong; the rest looks now. */
+static bool is_of_the_past(const char *name)
+{
+	return !strncmp(name, "result/", 7) || !strcmp(name, "last_error");
+}
+
 static void look_and_drop(struct attempt *attempt, const struct rule *rule)
 {
+	struct rule_files files;
 	char text[4096];
 	size_t i;
 
 	attempt->count = rule_count(rule);
 	attempt->list = list_lines(rule);
 	attempt->commit = rule_commit(rule);
-	attempt->last_error = rule_get(rule, "last_error", text, sizeof(text));
-	for (i = 0; i < ARRAY_LEN(results); i++)
-		attempt->result[i] = rule_get(rule, results[i], text, sizeof(text));
+	if (rule_files(rule, S_IRUSR, &files))
+		return;
+	for (i = 0; i < files.count; i++)
+		if (is_of_the_past(files.name[i]))
+			attempt->result[i] = rule_get(rule, files.name[i], text, sizeof(text));
+}
+
+/* With two connections of its own, so that there is something to see. */
+static void look_and_drop_own(struct attempt *attempt, const struct rule *rule)
+{
+	struct pair pair[2];
+	int listener, ret;
+
+	ret = netns_new();
+	listener = sock_listen(IPV4, "127.0.0.1", 0);
+	if (!ret)
+		ret = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair[0]);
+	if (!ret)
+		ret = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair[1]);
+	if (ret)
+		attempt->become = ret;
+	else
+		look_and_drop(attempt, rule);
+}
+
+/* Attributes that are written, in the order of their directory. */
+static int writable_attrs(const struct rule *rule, struct rule_files *files)
+{
+	struct rule_files all;
+	size_t i;
+	int ret;
+
+	files->count = 0;
+	ret = rule_files(rule, S_IWUSR | S_IRUSR, &all);
+	for (i = 0; i < all.count && !ret; i++) {
+		memcpy(files->name[files->count++], all.name[i], sizeof(all.name[i]));
+		if (!rule_value(all.name[i]))
+			ret = -ENODATA;
+	}
+	return ret;
 }
 
 static void write_all(struct attempt *attempt, const struct rule *rule)
 {
+	struct rule_files attrs;
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(attrs); i++)
-		attempt->set[i] = rule_set(rule, attrs[i].name, attrs[i].value);
+	attempt->become = writable_attrs(rule, &attrs);
+	for (i = 0; i < attrs.count && !attempt->become; i++)
+		attempt->set[i] = rule_set(rule, attrs.name[i], rule_value(attrs.name[i]));
 }
 
 FIXTURE(perm)
@@ -156,6 +184,8 @@ FIXTURE(perm)
 	struct rule rule;
 	struct conn conn;
 	struct rule_result before;
+	struct rule_files attrs;
+	struct rule_files readable;
 	struct attempt *attempt;
 };
 
@@ -192,6 +222,11 @@ FIXTURE_SETUP(perm)
 	fill_result(_metadata, &self->rule, &self->before);
 	ASSERT_EQ(0, conn_make(&self->conn, ESTABLISHED, variant->family));
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->conn.ends));
+	ASSERT_EQ(0, writable_attrs(&self->rule, &self->attrs)) {
+		TH_LOG("nothing to write to %s", self->attrs.name[self->attrs.count - 1]);
+	}
+	ASSERT_LE(10, self->attrs.count);
+	ASSERT_EQ(0, rule_files(&self->rule, S_IRUSR, &self->readable));
 }
 
 FIXTURE_TEARDOWN(perm)
@@ -266,13 +301,15 @@ TEST_F(perm, nobody_writes_no_attribute)
 	char before[128], after[128];
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(attrs); i++) {
-		ASSERT_EQ(0, rule_get(&self->rule, attrs[i].name, before, sizeof(before)));
+	for (i = 0; i < self->attrs.count; i++) {
+		const char *name = self->attrs.name[i];
+
+		ASSERT_EQ(0, rule_get(&self->rule, name, before, sizeof(before)));
 		attempt_as(_metadata, self->attempt, become_nobody, &self->rule, write_all);
 		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
-			TH_LOG("%s", attrs[i].name);
+			TH_LOG("%s", name);
 		}
-		ASSERT_EQ(0, rule_get(&self->rule, attrs[i].name, after, sizeof(after)));
+		ASSERT_EQ(0, rule_get(&self->rule, name, after, sizeof(after)));
 		EXPECT_STREQ(before, after);
 	}
 }
@@ -290,13 +327,17 @@ TEST_F(perm, nobody_neither_drops_nor_looks)
 
 TEST_F(perm, nobody_reads_what_the_last_commit_did)
 {
-	size_t i;
+	size_t i, results = 0;
 
 	attempt_as(_metadata, self->attempt, become_nobody, &self->rule, look_and_drop);
 
-	EXPECT_EQ(0, self->attempt->last_error);
-	for (i = 0; i < ARRAY_LEN(results); i++)
-		EXPECT_EQ(0, self->attempt->result[i]);
+	for (i = 0; i < self->readable.count; i++) {
+		results += is_of_the_past(self->readable.name[i]);
+		EXPECT_EQ(0, self->attempt->result[i]) {
+			TH_LOG("%s", self->readable.name[i]);
+		}
+	}
+	EXPECT_LE(7, results);
 }
 
 static int nobody_makes_a_rule(void)
@@ -342,8 +383,10 @@ TEST_F(perm, root_without_the_capability_prepares_a_rule)
 	attempt_as(_metadata, self->attempt, become_root_without_net_admin,
 		   &self->rule, write_all);
 
-	for (i = 0; i < ARRAY_LEN(attrs); i++)
-		EXPECT_EQ(0, self->attempt->set[i]);
+	for (i = 0; i < self->attrs.count; i++)
+		EXPECT_EQ(0, self->attempt->set[i]) {
+			TH_LOG("%s", self->attrs.name[i]);
+		}
 }
 
 static void expect_attempt_drops(struct __test_metadata *_metadata,
@@ -385,35 +428,58 @@ TEST_F(perm, a_user_namespace_gives_no_right_to_the_network_it_is_in)
 	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
 }
 
-/* The rule means the namespace of who commits, which has no such connection. */
-static void expect_nothing_of_the_host(struct __test_metadata *_metadata,
-				       const struct attempt *attempt,
-				       const struct rule *rule, const struct conn *conn)
+/* Let the rule mean the connection, and those that there may be elsewhere. */
+static void set_both(struct __test_metadata *_metadata, const struct rule *rule,
+		     const struct conn *conn)
 {
+	ASSERT_EQ(0, rule_clear_ends(rule));
+	ASSERT_EQ(0, rule_setf(rule, "saddr", "%s,%s", conn_targets(conn->family), OWN_ADDR));
+}
+
+/* The two that it has, and nothing of the one here. */
+static void expect_own_alone(struct __test_metadata *_metadata,
+			     const struct attempt *attempt,
+			     const struct rule *rule, const struct conn *conn)
+{
+	EXPECT_EQ(2, attempt->count);
+	EXPECT_EQ(2, attempt->list);
 	EXPECT_EQ(0, attempt->commit);
-	EXPECT_EQ(0, attempt->count);
-	EXPECT_EQ(0, attempt->list);
-	EXPECT_EQ(0, rule_result(rule, "matched"));
-	EXPECT_EQ(0, rule_result(rule, "dropped"));
+	EXPECT_EQ(2, rule_result(rule, "matched"));
+	EXPECT_EQ(2, rule_result(rule, "dropped"));
 	EXPECT_TRUE(sock_talks(conn->fd, conn->peer));
 	expect_dropped_by_self(_metadata, rule, conn);
 }
 
 TEST_F(perm, another_network_namespace_meets_its_own_connections_only)
 {
+	set_both(_metadata, &self->rule, &self->conn);
 	attempt_as(_metadata, self->attempt, become_root_elsewhere,
-		   &self->rule, look_and_drop);
+		   &self->rule, look_and_drop_own);
 
-	expect_nothing_of_the_host(_metadata, self->attempt, &self->rule, &self->conn);
+	expect_own_alone(_metadata, self->attempt, &self->rule, &self->conn);
 }
 
 /* Uid 0 of the host in a container: the files are still its own. */
 TEST_F(perm, a_container_meets_its_own_connections_only)
 {
+	set_both(_metadata, &self->rule, &self->conn);
+	attempt_as(_metadata, self->attempt, become_container, &self->rule, look_and_drop_own);
+
+	expect_own_alone(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+/* With nothing that matches, it is still no error. */
+TEST_F(perm, a_container_without_connections_meets_none)
+{
 	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
 	attempt_as(_metadata, self->attempt, become_container, &self->rule, look_and_drop);
 
-	expect_nothing_of_the_host(_metadata, self->attempt, &self->rule, &self->conn);
+	EXPECT_EQ(0, self->attempt->count);
+	EXPECT_EQ(0, self->attempt->list);
+	EXPECT_EQ(0, self->attempt->commit);
+	EXPECT_EQ(0, rule_result(&self->rule, "matched"));
+	EXPECT_TRUE(sock_talks(self->conn.fd, self->conn.peer));
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
 }
 
 TEST_F(perm, a_container_of_nobody_writes_nothing)
@@ -422,14 +488,18 @@ TEST_F(perm, a_container_of_nobody_writes_nothing)
 
 	attempt_as(_metadata, self->attempt, become_container_of_nobody,
 		   &self->rule, write_all);
-	for (i = 0; i < ARRAY_LEN(attrs); i++)
-		EXPECT_EQ(-EACCES, self->attempt->set[i]);
+	for (i = 0; i < self->attrs.count; i++)
+		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
+			TH_LOG("%s", self->attrs.name[i]);
+		}
 
+	/* It reads what is its own to see. */
+	set_both(_metadata, &self->rule, &self->conn);
 	attempt_as(_metadata, self->attempt, become_container_of_nobody,
-		   &self->rule, look_and_drop);
+		   &self->rule, look_and_drop_own);
 	EXPECT_EQ(-EACCES, self->attempt->commit);
-	EXPECT_GE(0, self->attempt->count);
-	EXPECT_GE(0, self->attempt->list);
+	EXPECT_EQ(2, self->attempt->count);
+	EXPECT_EQ(2, self->attempt->list);
 	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
 }
 
