@@ -581,8 +581,8 @@ FIXTURE_TEARDOWN(busy)
 }
 
 /* Drop connections of busy owners one after the other: not one may be left. */
-static void drop_each(struct __test_metadata *_metadata, FIXTURE_DATA(busy) *self,
-		      const FIXTURE_VARIANT(busy) *variant,
+static void drop_each(struct __test_metadata *_metadata, FIXTURE_DATA(busy) * self,
+		      const FIXTURE_VARIANT(busy) * variant,
 		      int (*drop)(const struct rule *rule, const struct ends *ends))
 {
 	struct times times = { .count = number_of_drops() };
@@ -709,7 +709,7 @@ FIXTURE_TEARDOWN(crowd)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-static void expect_crowd_over(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *self)
+static void expect_crowd_over(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) * self)
 {
 	int i;
 
@@ -745,13 +745,13 @@ TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_write, 300)
 }
 
 /* Stuck owners, whose lines come first. */
-static void add_stuck(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *self)
+static void add_stuck(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) * self)
 {
 	struct conn conn;
 	char *pages;
 	int i;
 
-	self->faults = pages_make(&pages, STUCK);
+	self->faults = stuck_pages(&pages, STUCK);
 	ASSERT_LE(0, self->faults);
 	for (i = 0; i < STUCK; i++) {
 		ASSERT_EQ(0, conn_make(&conn, ESTABLISHED, i % FAMILIES));
@@ -762,7 +762,7 @@ static void add_stuck(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *se
 }
 
 /* The busy owners were told while those who dropped them still waited for the stuck. */
-static void expect_order(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *self)
+static void expect_order(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) * self)
 {
 	int i, late = 0;
 

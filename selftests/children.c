@@ -593,7 +593,7 @@ FIXTURE_VARIANT(child)
 	struct shape shape;
 };
 
-#define SHAPES(name, ...)						\
+#define VARIANTS(name, ...)						\
 	FIXTURE_VARIANT_ADD(child, name##_ipv4) {			\
 		.family = IPV4, .shape = { __VA_ARGS__ } };		\
 	FIXTURE_VARIANT_ADD(child, name##_ipv6) {			\
@@ -601,25 +601,25 @@ FIXTURE_VARIANT(child)
 	FIXTURE_VARIANT_ADD(child, name##_dual) {			\
 		.family = DUAL, .shape = { __VA_ARGS__ } }
 
-SHAPES(idle, .state = TCP_ESTABLISHED);
-SHAPES(with_data, .state = TCP_ESTABLISHED, .data = "abcd");
-SHAPES(in_close_wait, .state = TCP_CLOSE_WAIT, .fin = true);
-SHAPES(in_close_wait_with_data, .state = TCP_CLOSE_WAIT, .data = "abcd", .fin = true);
-SHAPES(with_urgent_data, .state = TCP_ESTABLISHED, .data = "ab", .urgent = "cd", .more = "ef");
-SHAPES(with_an_urgent_byte, .state = TCP_ESTABLISHED, .urgent = "!");
-SHAPES(in_close_wait_with_urgent_data, .state = TCP_CLOSE_WAIT, .data = "ab", .urgent = "c",
-	.more = "d", .fin = true);
-SHAPES(with_urgent_data_inline, .state = TCP_ESTABLISHED, .level = SOL_SOCKET,
-	.option = SO_OOBINLINE, .value = 1, .data = "ab", .urgent = "c", .more = "d");
-SHAPES(with_saved_syn, .state = TCP_ESTABLISHED, .level = IPPROTO_TCP, .option = TCP_SAVE_SYN,
-	.value = 1, .data = "abcd");
-SHAPES(with_peek_offset, .state = TCP_ESTABLISHED, .level = SOL_SOCKET, .option = SO_PEEK_OFF,
-	.value = 1, .data = "abcd");
-SHAPES(of_fast_open, .state = TCP_ESTABLISHED, .fast_open = true, .data = "abcd");
-SHAPES(of_fast_open_in_close_wait, .state = TCP_CLOSE_WAIT, .fast_open = true, .data = "abcd",
-	.fin = true);
-SHAPES(of_fast_open_in_syn_rcvd, .state = TCP_SYN_RECV, .fast_open = true, .only_syn = true,
-	.data = "abcd");
+VARIANTS(idle, .state = TCP_ESTABLISHED);
+VARIANTS(with_data, .state = TCP_ESTABLISHED, .data = "abcd");
+VARIANTS(in_close_wait, .state = TCP_CLOSE_WAIT, .fin = true);
+VARIANTS(in_close_wait_with_data, .state = TCP_CLOSE_WAIT, .data = "abcd", .fin = true);
+VARIANTS(with_urgent_data, .state = TCP_ESTABLISHED, .data = "ab", .urgent = "cd", .more = "ef");
+VARIANTS(with_an_urgent_byte, .state = TCP_ESTABLISHED, .urgent = "!");
+VARIANTS(in_close_wait_with_urgent_data, .state = TCP_CLOSE_WAIT, .data = "ab", .urgent = "c",
+	 .more = "d", .fin = true);
+VARIANTS(with_urgent_data_inline, .state = TCP_ESTABLISHED, .level = SOL_SOCKET,
+	 .option = SO_OOBINLINE, .value = 1, .data = "ab", .urgent = "c", .more = "d");
+VARIANTS(with_saved_syn, .state = TCP_ESTABLISHED, .level = IPPROTO_TCP, .option = TCP_SAVE_SYN,
+	 .value = 1, .data = "abcd");
+VARIANTS(with_peek_offset, .state = TCP_ESTABLISHED, .level = SOL_SOCKET, .option = SO_PEEK_OFF,
+	 .value = 1, .data = "abcd");
+VARIANTS(of_fast_open, .state = TCP_ESTABLISHED, .fast_open = true, .data = "abcd");
+VARIANTS(of_fast_open_in_close_wait, .state = TCP_CLOSE_WAIT, .fast_open = true, .data = "abcd",
+	 .fin = true);
+VARIANTS(of_fast_open_in_syn_rcvd, .state = TCP_SYN_RECV, .fast_open = true, .only_syn = true,
+	 .data = "abcd");
 
 /* Where SO_PEEK_OFF came to TCP late, the listener refuses it. */
 static bool has_option(const struct shape *shape)
@@ -700,8 +700,8 @@ static void note_child(struct __test_metadata *_metadata, struct notes *notes,
 	child_close(&child);
 }
 
-static void compare(struct __test_metadata *_metadata, const FIXTURE_DATA(child) *self,
-		    const FIXTURE_VARIANT(child) *variant, enum order order, abort_fn ours)
+static void compare(struct __test_metadata *_metadata, const FIXTURE_DATA(child) * self,
+		    const FIXTURE_VARIANT(child) * variant, enum order order, abort_fn ours)
 {
 	struct notes *notes = calloc(2, sizeof(*notes));
 
@@ -856,14 +856,14 @@ FIXTURE_TEARDOWN(storm)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-static bool is_over(const FIXTURE_DATA(storm) *self)
+static bool is_over(const FIXTURE_DATA(storm) * self)
 {
 	return __atomic_load_n(&self->over, __ATOMIC_ACQUIRE);
 }
 
 static void *commit_all_the_time(void *arg)
 {
-	FIXTURE_DATA(storm) *self = arg;
+	FIXTURE_DATA(storm) * self = arg;
 
 	while (!is_over(self)) {
 		int ret = rule_commit(&self->rule);
@@ -877,7 +877,7 @@ static void *commit_all_the_time(void *arg)
 
 static void *write_all_the_time(void *arg)
 {
-	FIXTURE_DATA(storm) *self = arg;
+	FIXTURE_DATA(storm) * self = arg;
 	char lines[sizeof(self->lines)];
 	int ret;
 
@@ -893,7 +893,7 @@ static void *write_all_the_time(void *arg)
 	return NULL;
 }
 
-static void storm_tell(FIXTURE_DATA(storm) *self, const int *client)
+static void storm_tell(FIXTURE_DATA(storm) * self, const int *client)
 {
 	char lines[sizeof(self->lines)] = "";
 	struct ends ends;
@@ -914,7 +914,7 @@ static void storm_tell(FIXTURE_DATA(storm) *self, const int *client)
 }
 
 /* Children of one listener, some of which may be gone again before the others come. */
-static void storm_round(struct __test_metadata *_metadata, FIXTURE_DATA(storm) *self)
+static void storm_round(struct __test_metadata *_metadata, FIXTURE_DATA(storm) * self)
 {
 	int listener = sock_listen(IPV4, "127.10.0.1", 0);
 	int client[BATCH], i, ret;

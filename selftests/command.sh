@@ -313,8 +313,6 @@ bare_address_has_no_host()
 # A pipe that is full keeps the command where it reports the first one.
 tries_pairs_after_hangup()
 {
-	local pid
-
 	ask connect first 127.2.0.1 7001 from=127.1.0.1 sport=7002
 	ask connect last 127.2.0.2 7001 from=127.1.0.2 sport=7002
 	make_fifo

@@ -227,7 +227,7 @@ static bool find_disk(int instance, char *device, size_t size)
 /* Write a block and read it back, all the time. */
 static void *disk_main(void *arg)
 {
-	FIXTURE_DATA(nvme) *self = arg;
+	FIXTURE_DATA(nvme) * self = arg;
 	char *block = aligned_alloc(BLOCK, BLOCK);
 	long i;
 
@@ -292,7 +292,7 @@ FIXTURE_TEARDOWN(nvme)
 }
 
 /* The disk answers, by the connections that there were, and the log tells of no trouble. */
-static void expect_disk_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nvme) *self)
+static void expect_disk_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nvme) * self)
 {
 	long blocks = atomic_load(&self->blocks);
 	char record[8192];
@@ -452,7 +452,7 @@ FIXTURE_TEARDOWN(nfsd)
 }
 
 /* Both for those that are connected and for those that will be. */
-static void expect_nfsd_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nfsd) *self)
+static void expect_nfsd_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(nfsd) * self)
 {
 	int client = sock_new(IPV4);
 

@@ -34,7 +34,7 @@ struct snapshot {
 
 static mode_t mode_of(const struct rule *rule, const char *name)
 {
-	char path[600];
+	char path[1024];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/%s", rule->path, name);
@@ -208,7 +208,7 @@ TEST_F(grammar, files_have_the_modes_that_they_should)
 TEST_F(grammar, files_belong_to_root)
 {
 	struct stat st;
-	char path[600];
+	char path[1024];
 	size_t i;
 
 	for (i = 0; i < attrs.nr; i++) {
@@ -379,7 +379,7 @@ TEST_F(grammar, names_are_committed_and_match_no_minisock)
 static int write_raw(const struct rule *rule, const char *attr, const char *text,
 		     size_t len)
 {
-	char path[600];
+	char path[1024];
 	ssize_t ret;
 	int fd;
 

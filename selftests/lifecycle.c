@@ -127,7 +127,7 @@ TEST_F(rule_files, held_open_cannot_be_read_once_the_rule_is_gone)
 	char text[4096];
 	size_t i;
 
-	open_all(_metadata, &self->rule, S_IRUSR, O_RDONLY, &files, fd);
+	open_all(_metadata, &self->rule, 0400, O_RDONLY, &files, fd);
 	ASSERT_LE(19, files.count);
 	ASSERT_EQ(0, rule_remove(&self->rule));
 
@@ -146,7 +146,7 @@ TEST_F(rule_files, held_open_cannot_be_written_once_the_rule_is_gone)
 	struct rule_files files;
 	size_t i;
 
-	open_all(_metadata, &self->rule, S_IWUSR, O_WRONLY, &files, fd);
+	open_all(_metadata, &self->rule, 0200, O_WRONLY, &files, fd);
 	ASSERT_LE(11, files.count);
 	ASSERT_EQ(0, rule_remove(&self->rule));
 

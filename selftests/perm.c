@@ -127,7 +127,7 @@ static void look_and_drop(struct attempt *attempt, const struct rule *rule)
 	attempt->count = rule_count(rule);
 	attempt->list = list_lines(rule);
 	attempt->commit = rule_commit(rule);
-	if (rule_files(rule, S_IRUSR, &files))
+	if (rule_files(rule, 0400, &files))
 		return;
 	for (i = 0; i < files.count; i++)
 		if (is_of_the_past(files.name[i]))
@@ -160,7 +160,7 @@ static int writable_attrs(const struct rule *rule, struct rule_files *files)
 	int ret;
 
 	files->count = 0;
-	ret = rule_files(rule, S_IWUSR | S_IRUSR, &all);
+	ret = rule_files(rule, 0600, &all);
 	for (i = 0; i < all.count && !ret; i++) {
 		memcpy(files->name[files->count++], all.name[i], sizeof(all.name[i]));
 		if (!rule_value(all.name[i]))
@@ -226,7 +226,7 @@ FIXTURE_SETUP(perm)
 		TH_LOG("nothing to write to %s", self->attrs.name[self->attrs.count - 1]);
 	}
 	ASSERT_LE(10, self->attrs.count);
-	ASSERT_EQ(0, rule_files(&self->rule, S_IRUSR, &self->readable));
+	ASSERT_EQ(0, rule_files(&self->rule, 0400, &self->readable));
 }
 
 FIXTURE_TEARDOWN(perm)

@@ -67,7 +67,7 @@ FIXTURE_VARIANT_ADD(smc, accepted_from_tcp) {
 /* Both ends have to run for the handshake of SMC to come to its end. */
 static void *accept_one(void *arg)
 {
-	FIXTURE_DATA(smc) *self = arg;
+	FIXTURE_DATA(smc) * self = arg;
 
 	self->server = accept(self->listener, NULL, NULL);
 	return NULL;
@@ -110,7 +110,7 @@ FIXTURE_TEARDOWN(smc)
 }
 
 /* The whole connection is over: one end was aborted, the other is reset. */
-static void expect_over(struct __test_metadata *_metadata, FIXTURE_DATA(smc) *self)
+static void expect_over(struct __test_metadata *_metadata, FIXTURE_DATA(smc) * self)
 {
 	struct ends ends = ends_swap(&self->ends);
 	char byte;

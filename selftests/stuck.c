@@ -45,7 +45,7 @@ FIXTURE_SETUP(stuck)
 		ret = conn_make(&self->conn[i], ESTABLISHED, i % FAMILIES);
 		ASSERT_EQ(0, ret);
 	}
-	self->faults = pages_make(&self->pages, STUCK);
+	self->faults = stuck_pages(&self->pages, STUCK);
 	ASSERT_LE(0, self->faults);
 	for (i = 0; i < STUCK; i++) {
 		ret = sender_start(&self->sender[i], self->conn[i].fd,
@@ -212,7 +212,7 @@ FIXTURE_SETUP(lines)
 
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, conn_setup());
-	self->faults = pages_make(&pages, LINES_STUCK);
+	self->faults = stuck_pages(&pages, LINES_STUCK);
 	ASSERT_LE(0, self->faults);
 	self->text = calloc(LINES, 160);
 	ASSERT_NE(NULL, self->text);
@@ -243,7 +243,7 @@ static pid_t write_elsewhere(const char *text)
 	return pid;
 }
 
-static bool idle_are_gone(const FIXTURE_DATA(lines) *self)
+static bool idle_are_gone(const FIXTURE_DATA(lines) * self)
 {
 	int i;
 

@@ -19,8 +19,7 @@ struct sender {
 	int err;
 };
 
-int pages_make(char **pages, int count);
-int page_bring(int faults, const char *page);
+int stuck_pages(char **at, int count);
 int sender_start(struct sender *sender, int fd, const char *page, int faults);
 int sender_let_go(struct sender *sender, int faults);
 
