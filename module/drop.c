@@ -17,7 +17,6 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/sched.h>
-#include <linux/wait.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_sock.h>
 #include <net/request_sock.h>
@@ -468,7 +467,7 @@ void drop_settle(struct dropper *d, unsigned long deadline)
 		last = time_after(jiffies, deadline);
 		if (!try_all(d, &net) || last)
 			break;
-		wait_event_idle_timeout(net.wait, atomic_read(&net.caught), 1);
+		owner_net_wait(&net);
 	} while (true);
 
 	list_for_each_entry(it, &d->deferred.list, list)

@@ -72,7 +72,7 @@ void owner_pass(struct sock *sk)
 void owner_wake(struct sock *sk)
 {
 	spin_lock_bh(&sk->sk_lock.slock);
-	if (!sock_owned_by_user_nocheck(sk) && waitqueue_active(&sk->sk_lock.wq))
+	if (!sock_owned_by_user_nocheck(sk))
 		wake_up(&sk->sk_lock.wq);
 	spin_unlock_bh(&sk->sk_lock.slock);
 }
@@ -94,7 +94,7 @@ static void take_if_free(struct owner_catch *c)
 	if (c->caught || sock_owned_by_user_nocheck(c->sk))
 		return;
 	c->sk->sk_lock.owned = 1;
-	WRITE_ONCE(c->caught, true);
+	WRITE_ONCE(c->caught, 1);
 	atomic_inc(&c->net->caught);
 	wake_up(&c->net->wait);
 }
@@ -105,6 +105,22 @@ static int catch_wake(struct wait_queue_entry *entry, unsigned int mode, int fla
 {
 	take_if_free(container_of(entry, struct owner_catch, entry));
 	return 0;
+}
+
+/**
+ * owner_net_wait() - sleep until a socket has been caught, for a tick at most
+ * @net: what the catches share
+ *
+ * Context: process context; sleeps.
+ */
+void owner_net_wait(struct owner_net *net)
+{
+	DEFINE_WAIT(wait);
+
+	prepare_to_wait(&net->wait, &wait, TASK_IDLE);
+	if (!atomic_read(&net->caught))
+		schedule_timeout(1);
+	finish_wait(&net->wait, &wait);
 }
 
 /**

@@ -36,7 +36,7 @@ struct owner_catch {
 	struct wait_queue_entry entry;
 	struct sock *sk;
 	struct owner_net *net;
-	bool caught;
+	int caught;
 };
 
 bool owner_try(struct sock *sk, unsigned int subclass);
@@ -44,6 +44,7 @@ void owner_pass(struct sock *sk);
 void owner_wake(struct sock *sk);
 
 void owner_net_init(struct owner_net *net);
+void owner_net_wait(struct owner_net *net);
 void owner_watch(struct owner_catch *c, struct owner_net *net, struct sock *sk);
 bool owner_caught(struct owner_catch *c);
 void owner_unwatch(struct owner_catch *c);

@@ -2,7 +2,7 @@
 /*
  * Which signals end what a task has begun.
  */
-#include <linux/bits.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
@@ -12,7 +12,8 @@
 /* Would the task take notice of it, or is it ignored, or only stops it? */
 static bool is_noticed(const struct task_struct *task, int sig)
 {
-	__sighandler_t handler = READ_ONCE(task->sighand->action[sig - 1].sa.sa_handler);
+	const struct sighand_struct *sighand = rcu_dereference_raw(task->sighand);
+	__sighandler_t handler = READ_ONCE(sighand->action[sig - 1].sa.sa_handler);
 
 	if (sig == SIGSTOP || handler == SIG_IGN)
 		return false;

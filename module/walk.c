@@ -656,7 +656,6 @@ void batch_shrink(struct batch *batch)
 		batch_free(batch);
 }
 
-
 static void note_visit(struct sock *sk, const struct conn *conn, void *arg)
 {
 	batch_add(arg, sk, conn);
