@@ -12,7 +12,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/errqueue.h>
-#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -25,7 +24,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +31,7 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
 #include "tcpdrop_stuck.h"
+#include "tcpdrop_uring.h"
 
 #ifndef SO_ZEROCOPY
 #define SO_ZEROCOPY 60
@@ -46,22 +45,14 @@
 #define SMALL (64 << 10)
 
 /* Both are busy by the time that so much has passed between them. */
-#define BUSY_BYTES (16 << 20)
+#define BUSY_BYTES (4 << 20)
 
-#define DROPS 4		/* of each way to talk, number of hogs and way to drop */
+#define DROPS 3		/* of each way to talk, number of hogs and way to drop */
 #define CROWD 50
 #define STUCK 2
 
 /* Over all drops of a test, whatever their number. */
 #define TIMEOUT 1800
-
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
 
 static int64_t clock_us(void)
 {
@@ -75,22 +66,13 @@ static int64_t clock_us(void)
 
 static char large[LARGE];
 
-/* A mapping of io_uring's, with room for one request. */
-struct ring {
-	int fd;
-	char *sq;
-	char *cq;
-	struct io_uring_params params;
-	struct io_uring_sqe *sqe;
-};
-
 /* What a process that talks has. */
 struct talker {
 	int fd;
 	int file;
 	int pipe[2];
 	size_t piped;		/* how much is in the pipe */
-	struct ring ring;
+	struct uring ring;
 };
 
 static ssize_t talk_send_large(struct talker *talker)
@@ -151,63 +133,11 @@ static ssize_t talk_zerocopy(struct talker *talker)
 	return len;
 }
 
-static unsigned int *ring_word(char *base, unsigned int offset)
-{
-	return (unsigned int *)(base + offset);
-}
-
-static char *ring_map(const struct ring *ring, size_t size, off_t offset)
-{
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring->fd,
-		    offset);
-}
-
-static int ring_open(struct ring *ring)
-{
-	struct io_uring_params *params = &ring->params;
-
-	ring->fd = syscall(SYS_io_uring_setup, 1, params);
-	if (ring->fd < 0)
-		return -errno;
-	ring->sq = ring_map(ring, params->sq_off.array + sizeof(int), IORING_OFF_SQ_RING);
-	ring->cq = ring_map(ring, params->cq_off.cqes +
-			    params->cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
-	ring->sqe = (void *)ring_map(ring, sizeof(*ring->sqe), IORING_OFF_SQES);
-	return 0;
-}
-
-/* Have the request at hand carried out, and take what became of it. */
-static int ring_run(struct ring *ring)
-{
-	unsigned int *tail = ring_word(ring->sq, ring->params.sq_off.tail);
-	unsigned int *head = ring_word(ring->cq, ring->params.cq_off.head);
-	unsigned int mask = *ring_word(ring->cq, ring->params.cq_off.ring_mask);
-	struct io_uring_cqe *cqe = (void *)(ring->cq + ring->params.cq_off.cqes);
-	unsigned int to_submit = 1;
-	int res;
-
-	*ring_word(ring->sq, ring->params.sq_off.array) = 0;
-	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-	while (__atomic_load_n(ring_word(ring->cq, ring->params.cq_off.tail),
-			       __ATOMIC_ACQUIRE) == *head) {
-		res = syscall(SYS_io_uring_enter, ring->fd, to_submit, 1,
-			      IORING_ENTER_GETEVENTS, NULL, 0);
-		if (res < 0 && errno != EINTR)
-			return -errno;
-		to_submit -= res > 0 ? res : 0;
-	}
-	res = cqe[*head & mask].res;
-	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-	return res;
-}
-
 /* One by a worker thread of the kernel's, one in the system call, and so on. */
 static ssize_t talk_io_uring(struct talker *talker)
 {
 	static int calls;
-	int res;
-
-	*talker->ring.sqe = (struct io_uring_sqe){
+	const struct io_uring_sqe sqe = {
 		.opcode = IORING_OP_SEND,
 		.flags = ++calls & 1 ? IOSQE_ASYNC : 0,
 		.fd = talker->fd,
@@ -215,7 +145,10 @@ static ssize_t talk_io_uring(struct talker *talker)
 		.len = LARGE,
 		.msg_flags = MSG_NOSIGNAL,
 	};
-	res = ring_run(&talker->ring);
+	int res = uring_submit(&talker->ring, &sqe);
+
+	if (!res)
+		res = uring_wait(&talker->ring);
 	errno = res < 0 ? -res : 0;
 	return res < 0 ? -1 : res;
 }
@@ -272,7 +205,7 @@ static int talk_until_error(struct report *report, enum way way, int fd)
 	ssize_t len;
 
 	if (!ret && way == IO_URING)
-		ret = ring_open(&talker.ring);
+		ret = uring_make(&talker.ring);
 	if (ret)
 		return -ret;
 	while ((len = ways[way].talk(&talker)) > 0)
@@ -548,8 +481,8 @@ VARIANTS(recv, RECV);
 
 static bool has_io_uring(void)
 {
-	struct ring ring = { 0 };
-	int ret = ring_open(&ring);
+	struct uring ring;
+	int ret = uring_make(&ring);
 
 	if (!ret)
 		close(ring.fd);

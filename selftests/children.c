@@ -38,14 +38,6 @@ enum {
 #define SO_PEEK_OFF 42
 #endif
 
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
-
 /* The kernel's own abort */
 
 struct destroy {

@@ -29,14 +29,6 @@
 
 #define ADDR "127.0.0.1"
 
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
-
 static int load(const char *modules)
 {
 	char command[128];

@@ -32,14 +32,6 @@
 #define SOL_TLS 282
 #endif
 
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
-
 static bool is_linked(const struct ends *ends)
 {
 	struct ends other = ends_swap(ends);

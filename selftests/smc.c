@@ -20,14 +20,6 @@
 #define AF_SMC 43
 #endif
 
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
-
 /* Where one end does not know SMC, the other falls back all by itself. */
 FIXTURE(smc)
 {

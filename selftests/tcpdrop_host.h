@@ -11,14 +11,6 @@
 
 #include "tcpdrop_util.h"
 
-/* A kernel that lacks what a test is about is no failure, and no success. */
-#define KERNEL_HAS_NO(what) do {					\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), "this kernel has no " what); \
-	_metadata->exit_code = KSFT_XFAIL;				\
-	return;								\
-} while (0)
-
 /* Memory of which each page is missing until page_bring(). */
 struct pages {
 	char *at;

@@ -95,6 +95,14 @@ const char *rule_value(const char *attr);
 		SKIP(return, "no rules directory: is tcpdrop loaded?");	\
 } while (0)
 
+/* A kernel that lacks what a test is about is no failure, and no success. */
+#define KERNEL_HAS_NO(what) do {					\
+	snprintf(_metadata->results->reason,				\
+		 sizeof(_metadata->results->reason), "this kernel has no " what); \
+	_metadata->exit_code = KSFT_XFAIL;				\
+	return;								\
+} while (0)
+
 /* tcpdrop_sock.c: addresses and ends */
 enum family { IPV4, IPV6, DUAL, FAMILIES };
 
