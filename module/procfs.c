@@ -396,14 +396,28 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 }
 
 /*
+ * Has a signal ended the current process?  The last of its threads to let go of
+ * its files may be one that had come to an end of its own right before.
+ */
+static bool is_killed(void)
+{
+	const struct signal_struct *signal = current->signal;
+	int code = current->exit_code;
+
+	if (!(current->flags & PF_EXITING))
+		return false;
+	if (signal->flags & SIGNAL_GROUP_EXIT)
+		code |= signal->group_exit_code;
+	return code & 0x7f;
+}
+
+/*
  * Does the process that has written to the file close it, or has it come to its
  * end by itself?
  */
 static bool is_closed_by_writer(const struct writer *writer)
 {
-	if (writer->owner != task_tgid(current))
-		return false;
-	return !(current->flags & PF_EXITING && current->exit_code & 0x7f);
+	return writer->owner == task_tgid(current) && !is_killed();
 }
 
 /*

@@ -250,7 +250,7 @@ static void kill_writer(struct __test_metadata *_metadata, struct _test_data_unf
 	ASSERT_EQ(0, kill(pid, signal));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_TRUE(sock_talks(self->conn.fd, self->conn.peer)) {
+	ASSERT_TRUE(sock_talks(self->conn.fd, self->conn.peer)) {
 		TH_LOG("signal %d, the writer %s", signal, threads ? "waits" : "has ended");
 	}
 }
