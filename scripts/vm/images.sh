@@ -5,7 +5,8 @@
 guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod iproute2 iputils-ping
 	busybox-static strace tcpdump curl nginx-light redis-server redis-tools openssh-server
 	openssh-client postgresql-15 postgresql-client python3 ethtool nftables libcap2-bin
-	netcat-openbsd netbase mandoc dash diffutils hostname mount mawk perl-base net-tools lsof"
+	netcat-openbsd netbase mandoc dash diffutils hostname mount mawk perl-base net-tools lsof
+	rpcbind"
 
 guest_passwd()
 {
@@ -16,6 +17,7 @@ guest_passwd()
 		sshd:x:100:65534::/run/sshd:/usr/sbin/nologin
 		redis:x:101:101::/var/lib/redis:/usr/sbin/nologin
 		postgres:x:102:102::/var/lib/postgresql:/bin/bash
+		_rpc:x:103:65534::/run/rpcbind:/usr/sbin/nologin
 		user:x:1000:1000:user:/home/user:/bin/bash
 		nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 	END
@@ -29,7 +31,7 @@ finish_guest()
 	mkdir -p "$tree"/{dev,proc,sys,run,tmp,root,payload,results,home/user} \
 		"$tree"/var/{lib/redis,log/redis,lib/postgresql,log/nginx,lib/nginx,www}
 	guest_passwd >"$tree/etc/passwd"
-	cut -d: -f1,3 "$tree/etc/passwd" | grep -v '^sshd' | sed 's/:/:x:/; s/$/:/' |
+	cut -d: -f1,3 "$tree/etc/passwd" | grep -v '^sshd\|^_rpc' | sed 's/:/:x:/; s/$/:/' |
 		sed 's/^nobody/nogroup/' >"$tree/etc/group"
 	sed 's/:.*/:*:19000:0:99999:7:::/' "$tree/etc/passwd" >"$tree/etc/shadow"
 	echo tcpdrop >"$tree/etc/hostname"
