@@ -19,7 +19,8 @@
  * @entry: the socket, on which the set has a reference, and its facts; without
  *         a socket the whole bucket
  * @bucket: where it was found
- * @exact: the bucket was looked through for the ends of @entry only
+ * @exact: the bucket was looked through for the ends of @entry alone, and is
+ *         again if another object has them now
  * @failed: not to be tried again
  * @catch: watches the socket's owner
  */

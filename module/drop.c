@@ -169,10 +169,12 @@ static void defer_sock(struct dropper *d, const struct batch_entry *entry,
 {
 	struct deferred *it = deferred_sock(&d->deferred, entry, bucket);
 
-	if (it)
-		it->failed = failed;
-	else
+	if (!it) {
 		drop_stop(d, -ENOMEM);
+		return;
+	}
+	it->exact = d->walk.ends;
+	it->failed = failed;
 }
 
 static void defer_bucket(struct dropper *d, unsigned int bucket, const struct conn *ends)
