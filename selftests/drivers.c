@@ -245,10 +245,10 @@ static void *disk_main(void *arg)
 static bool target_warns(void)
 {
 	struct utsname name;
-	int major = 0, minor = 0;
+	int major, minor;
 
-	uname(&name);
-	sscanf(name.release, "%d.%d", &major, &minor);
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return false;
 	return major < 5 || (major == 5 && minor < 17);
 }
 
