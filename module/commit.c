@@ -9,7 +9,6 @@
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/errno.h>
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
@@ -152,6 +151,7 @@ static void run_workers(struct worker *workers, unsigned int nr)
 static void settle_workers(struct worker *workers, unsigned int nr)
 {
 	struct dropper *first = &workers[0].dropper;
+	unsigned long patience = DROP_OWNER_PATIENCE;
 	unsigned int i;
 	int ret;
 
@@ -160,7 +160,7 @@ static void settle_workers(struct worker *workers, unsigned int nr)
 		if (ret)
 			drop_stop(first, ret);
 	}
-	drop_settle(first, jiffies + DROP_OWNER_TIMEOUT);
+	drop_settle(first, &patience);
 }
 
 static int drop_all(struct commit *commit)

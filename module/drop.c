@@ -42,6 +42,12 @@
 /* How many children go before accept() may have the listener again. */
 #define CHILDREN_IN_A_ROW 256
 
+/*
+ * Of a longer time between two looks no more counts: a virtual machine that is
+ * moved, or has to wait for its host, has given no owner the time to let go.
+ */
+#define STANDSTILL	((unsigned long)HZ / 10)
+
 /**
  * dropper_init() - prepare to drop
  * @d: who drops, to be given back by dropper_exit()
@@ -449,28 +455,29 @@ static bool try_all(struct dropper *d, struct owner_net *net)
 /**
  * drop_settle() - come back to all that was deferred
  * @d: who drops; has nothing deferred any more then
- * @deadline: until when to wait for owners, in jiffies
+ * @patience: how long to wait for owners, in jiffies; what was waited is taken
+ *            off it
  *
  * Who is busy then, and what could not be dropped before, has failed.
  *
  * Context: process context; sleeps.
  */
-void drop_settle(struct dropper *d, unsigned long deadline)
+void drop_settle(struct dropper *d, unsigned long *patience)
 {
+	unsigned long now, before = jiffies;
 	struct owner_net net;
 	struct deferred *it;
-	bool last;
 
 	if (list_empty(&d->deferred.list))
 		return;
 
 	owner_net_init(&net);
-	do {
-		last = time_after(jiffies, deadline);
-		if (!try_all(d, &net) || last)
-			break;
+	while (try_all(d, &net) && *patience) {
 		owner_net_wait(&net);
-	} while (true);
+		now = jiffies;
+		*patience -= min3(*patience, now - before, STANDSTILL);
+		before = now;
+	}
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d))

@@ -38,7 +38,7 @@ struct drop_result {
 };
 
 /* How long the owners of sockets may keep them in system calls, all told. */
-#define DROP_OWNER_TIMEOUT	(2 * HZ)
+#define DROP_OWNER_PATIENCE	(2 * HZ)
 
 /**
  * struct dropper - who drops, one task at a time
@@ -71,6 +71,6 @@ bool drop_is_done(const struct dropper *d);
 void drop_bucket(struct dropper *d, unsigned int bucket);
 void drop_buckets(struct dropper *d);
 void drop_ends(struct dropper *d, const struct conn *ends);
-void drop_settle(struct dropper *d, unsigned long deadline);
+void drop_settle(struct dropper *d, unsigned long *patience);
 
 #endif /* TCPDROP_DROP_H */

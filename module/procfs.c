@@ -12,7 +12,6 @@
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fs.h>
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/module.h>
@@ -93,8 +92,7 @@ struct proc_file {
  * @malformed: how many of them did not parse
  * @others: how many of them plainly were no connection
  * @deferred: how many of them were deferred and are not settled
- * @deadline: when to give up on sockets that are busy, in jiffies
- * @waited: @deadline is set, as it is when sockets are waited for first
+ * @patience: how long it still waits for sockets that are busy, in jiffies
  * @deaf: signals do not end it
  */
 struct tally {
@@ -105,8 +103,7 @@ struct tally {
 	size_t malformed;
 	size_t others;
 	size_t deferred;
-	unsigned long deadline;
-	bool waited;
+	unsigned long patience;
 	bool deaf;
 };
 
@@ -191,7 +188,7 @@ static void tally_init(struct tally *tally, struct net *net, bool deaf)
 {
 	struct walk walk;
 
-	*tally = (struct tally){ .deaf = deaf };
+	*tally = (struct tally){ .patience = DROP_OWNER_PATIENCE, .deaf = deaf };
 	walk_init_net(&walk, net);
 	dropper_init(&tally->dropper, &walk, &tally->result, &tally->err);
 }
@@ -207,12 +204,8 @@ static bool is_interrupted(const struct tally *tally)
  */
 static void settle(struct tally *tally)
 {
-	if (tally->deferred && !tally->waited) {
-		tally->deadline = jiffies + DROP_OWNER_TIMEOUT;
-		tally->waited = true;
-	}
 	tally->dropper.task = tally->deaf ? NULL : current;
-	drop_settle(&tally->dropper, tally->deadline);
+	drop_settle(&tally->dropper, &tally->patience);
 	tally->dropper.task = NULL;
 	tally->deferred = 0;
 	tally->err = 0;
