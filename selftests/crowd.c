@@ -257,6 +257,36 @@ TEST_F(crowd, one_more_than_max_is_one_too_many)
 	expect_dropped(_metadata, &self->rule, CROWD - MINISOCKS, MINISOCKS);
 }
 
+/*
+ * A request that is dropped may have become a connection meanwhile; another
+ * with its ends, which is bound to a device, is none that it has become.
+ */
+TEST_F(crowd, a_request_is_told_from_connections_on_other_devices)
+{
+	struct ends ends = ends_swap(&self->crowd[0].ends);
+	struct rule_result result;
+	int client, reuse = 1;
+
+	client = sock_new(variant->family);
+	ASSERT_EQ(0, setsockopt(client, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)));
+	ASSERT_EQ(0, sock_bind(client, variant->family, variant->addr, CROWD_PORT));
+	ASSERT_EQ(0, sock_mute(client));
+	ASSERT_EQ(0, sock_nonblock(client));
+	ASSERT_EQ(-EINPROGRESS, sock_connect(client, variant->family, &self->crowd[0].ends.remote));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "SYN_RECV"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) == 1));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	ASSERT_EQ(0, rule_result_read(&self->rule, &result));
+	EXPECT_EQ(1, result.matched);
+	EXPECT_EQ(1, result.dropped);
+	EXPECT_EQ(0, result.failed);
+	close(client);
+	EXPECT_EQ(CROWD - MINISOCKS, crowd_talking(self->crowd));
+}
+
 /* In a namespace of its own, whose last process this is. */
 static int drop_and_leave(const struct rule *rule, enum family family, const char *addr,
 			  pid_t parent)

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -166,6 +167,51 @@ TEST_F(netns, count_and_list_mean_the_namespace_of_their_reader)
 	ASSERT_EQ(0, rule_get(&self->rule, "list", list, sizeof(list)));
 	EXPECT_NE(NULL, strstr(list, "127.0.0.1:7001 127.0.0.1:7000 ESTABLISHED"));
 	EXPECT_NE(NULL, strstr(list, "127.0.0.1:7002 127.0.0.1:7000 TIME_WAIT"));
+}
+
+/* Read a rule's list over and over in a namespace: it never is another's. */
+static int read_elsewhere(const struct rule *rule, const struct place *place, int times)
+{
+	char own[512], list[512];
+	int i, ret;
+
+	if (setns(place->ns, CLONE_NEWNET))
+		return -errno;
+	ret = rule_get(rule, "list", own, sizeof(own));
+	for (i = 0; i < times && !ret; i++) {
+		ret = rule_get(rule, "list", list, sizeof(list));
+		if (!ret && strcmp(own, list))
+			ret = -EILSEQ;
+	}
+	return ret;
+}
+
+static pid_t reader_start(const struct rule *rule, const struct place *place)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-read_elsewhere(rule, place, 500));
+	return pid;
+}
+
+TEST_F(netns, readers_of_one_list_at_a_time_have_their_own_namespaces)
+{
+	const struct place *places[] = { &self->here, &self->there, &self->here, &self->there };
+	pid_t pid[ARRAY_LEN(places)];
+	int i, status;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "TIME_WAIT"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+	for (i = 0; i < ARRAY_LEN(places); i++) {
+		pid[i] = reader_start(&self->rule, places[i]);
+		ASSERT_LT(0, pid[i]);
+	}
+	for (i = 0; i < ARRAY_LEN(places); i++) {
+		EXPECT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status) TH_LOG("%s", strerror(WEXITSTATUS(status)));
+	}
 }
 
 TEST_F(netns, remaining_means_the_namespace_of_the_commit)

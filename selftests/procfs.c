@@ -274,8 +274,11 @@ TEST_F(many, writes_tell_how_far_they_came_when_a_signal_comes)
 	ret = write(fd, text, size + strlen(text + size));
 	EXPECT_LT(0, ret);
 	EXPECT_GT(size, ret);
-	EXPECT_EQ(0, ret % 20);
+	/* Whole lines, or whole pages: the line between two is kept until its end comes. */
+	EXPECT_TRUE(ret % 20 == 0 || ret % getpagesize() == 0) TH_LOG("%zd bytes", ret);
 	EXPECT_TRUE(ends_in_table(&self->conn[0].ends));
+	if (ret % 20)
+		EXPECT_EQ(20 - ret % 20, write(fd, text + ret, 20 - ret % 20));
 	EXPECT_EQ(strlen(text + size), write(fd, text + size, strlen(text + size)));
 	EXPECT_FALSE(ends_in_table(&self->conn[0].ends));
 	close(fd);

@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -279,6 +281,83 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 120)
 		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));
 	for (i = 0; i < LINES; i++)
 		EXPECT_EQ(is_idle(i) ? ECONNABORTED : 0, sock_error(self->conn[i].fd));
+}
+
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next, 120)
+{
+	struct rule rule;
+	int i;
+
+	ASSERT_EQ(0, rule_new(&rule, "stuck"));
+	ASSERT_EQ(0, rule_setf(&rule, "saddr", "%s,%s,%s", conn_targets(IPV4),
+			       conn_targets(IPV6), conn_targets(DUAL)));
+	ASSERT_EQ(0, rule_commit(&rule));
+	expect_result(_metadata, &rule, LINES - LINES_STUCK, LINES_STUCK);
+	EXPECT_TRUE(idle_are_gone(self));
+	for (i = 0; i < LINES_STUCK; i++)
+		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));
+
+	ASSERT_EQ(0, rule_commit(&rule));
+
+	expect_result(_metadata, &rule, LINES_STUCK, 0);
+	for (i = 0; i < LINES; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd));
+	EXPECT_EQ(0, rule_remove(&rule));
+}
+
+/* In a namespace of its own, whose last process this is. */
+static int fail_and_leave(pid_t parent)
+{
+	struct sender sender[STUCK];
+	struct conn conn[STUCK];
+	char *pages, lines[STUCK * 160] = "";
+	int i, faults, ret;
+	struct rule rule;
+
+	ret = conn_setup();
+	if (!ret)
+		ret = netns_tie("outside", parent);
+	if (!ret)
+		ret = rule_new(&rule, "leave");
+	if (!ret)
+		ret = rule_set(&rule, "saddr", conn_targets(IPV4));
+	faults = stuck_pages(&pages, STUCK);
+	for (i = 0; i < STUCK && !ret; i++) {
+		ret = conn_make(&conn[i], ESTABLISHED, IPV4);
+		ends_print(&conn[i].ends, TCP_ESTABLISHED, lines + strlen(lines), 159);
+		strcat(lines, "\n");
+		if (!ret)
+			ret = sender_start(&sender[i], conn[i].fd, pages + i * getpagesize(),
+					   faults);
+	}
+	if (!ret)
+		ret = rule_commit(&rule);
+	if (!ret && rule_result(&rule, "failed") != STUCK)
+		ret = -EPROTO;
+	if (!ret && file_write("/proc/thread-self/net/tcp_drop", lines) != -EBUSY)
+		ret = -EPROTO;
+	for (i = 0; i < STUCK && !ret; i++)
+		ret = sender_let_go(&sender[i], faults);
+	rule_remove(&rule);
+	return ret;
+}
+
+/* What could not be dropped is let go of as well, or it held its namespace. */
+TEST(nothing_holds_what_failed)
+{
+	pid_t pid, parent = getpid();
+	int status;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-fail_and_leave(parent));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
 /*
