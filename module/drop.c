@@ -17,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_sock.h>
 #include <net/request_sock.h>
@@ -84,9 +85,16 @@ void drop_stop(struct dropper *d, int err)
 	cmpxchg(d->err, 0, err);
 }
 
+static bool is_signalled(const struct dropper *d)
+{
+	if (!d->task)
+		return false;
+	return d->fatal ? fatal_signal_pending(d->task) : signal_seen(d->task);
+}
+
 static bool must_stop(const struct dropper *d)
 {
-	if (d->task && signal_seen(d->task))
+	if (is_signalled(d))
 		cmpxchg(d->err, 0, -EINTR);
 	return READ_ONCE(*d->err);
 }

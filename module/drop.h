@@ -45,6 +45,7 @@ struct drop_result {
  * @walk: what to look through; the namespace is held by the user
  * @ends: what @walk looks for, if it looks for given ends
  * @task: a signal to whom ends it; NULL if none does
+ * @fatal: only one that ends the task as well
  * @result: what was done so far
  * @err: why to stop before the end, or 0; may be shared by several droppers
  * @batch: the pinned sockets of the bucket at hand
@@ -56,6 +57,7 @@ struct dropper {
 	struct walk walk;
 	struct conn ends;
 	struct task_struct *task;
+	bool fatal;
 	struct drop_result *result;
 	int *err;
 	struct batch batch;

@@ -200,11 +200,14 @@ static bool is_interrupted(const struct tally *tally)
 
 /*
  * Owners that are stuck delay nobody but those who wait as well, and all of
- * them together no longer than the timeout.
+ * them together no longer than the timeout.  So this is not broken off for a
+ * signal, unless nobody is left to be told: the lines have been taken, and that
+ * their connections could not be dropped is said only if that was tried.
  */
 static void settle(struct tally *tally)
 {
 	tally->dropper.task = tally->deaf ? NULL : current;
+	tally->dropper.fatal = true;
 	drop_settle(&tally->dropper, &tally->patience);
 	tally->dropper.task = NULL;
 	tally->deferred = 0;

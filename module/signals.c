@@ -9,15 +9,19 @@
 
 #include "signals.h"
 
-/* Would the task take notice of it, or is it ignored, or only stops it? */
+/*
+ * Would the task take notice of it, or is it ignored, only stops it, or only
+ * tells something?  A shell handles the end of its children, which comes at any
+ * time and is no reason to leave off.
+ */
 static bool is_noticed(const struct task_struct *task, int sig)
 {
 	const struct sighand_struct *sighand = rcu_dereference_raw(task->sighand);
 	__sighandler_t handler = READ_ONCE(sighand->action[sig - 1].sa.sa_handler);
 
-	if (sig == SIGSTOP || handler == SIG_IGN)
+	if (sig == SIGSTOP || sig_kernel_ignore(sig) || handler == SIG_IGN)
 		return false;
-	return handler != SIG_DFL || !(sig_kernel_ignore(sig) || sig_kernel_stop(sig));
+	return handler != SIG_DFL || !sig_kernel_stop(sig);
 }
 
 /**
@@ -30,7 +34,8 @@ static bool is_noticed(const struct task_struct *task, int sig)
  *
  * Context: any; no lock is needed, and none makes the answer last.
  * Return: true if a signal is pending that is neither blocked nor ignored and
- * does more than to stop the task.
+ * does more than to stop the task, and is none of those that are ignored unless
+ * there is a handler.
  */
 bool signal_seen(const struct task_struct *task)
 {
