@@ -683,8 +683,7 @@ make_time_wait()
 {
 	ask connect finished 127.0.0.1
 	time_wait=$answer
-	ask close finished client
-	ask close finished server
+	ask finish finished client
 	wait_for is_in time-wait
 }
 

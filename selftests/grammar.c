@@ -315,11 +315,13 @@ static bool is_finished(const struct ends *ends)
 static int close_pair(struct pair *pair)
 {
 	struct ends server = ends_swap(&pair->ends);
+	int ret;
 
-	close(pair->server);
-	close(pair->client);
+	ret = sock_finish(pair->server, pair->client);
 	pair->server = -1;
 	pair->client = -1;
+	if (ret)
+		return ret;
 	return WAIT_UNTIL(is_finished(&server)) ? 0 : -ETIMEDOUT;
 }
 

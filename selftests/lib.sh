@@ -170,6 +170,7 @@ wait_for()
 	until "$@"; do
 		if [ $SECONDS -ge $end ]; then
 			echo "never came: $*"
+			ss -tan
 			return 1
 		fi
 		sleep 0.05

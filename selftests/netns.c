@@ -62,8 +62,9 @@ static int place_make(struct place *place)
 	if (ret)
 		return ret;
 	place->waiting = closed.ends;
-	close(closed.client);
-	close(closed.server);
+	ret = sock_finish(closed.client, closed.server);
+	if (ret)
+		return ret;
 	return WAIT_UNTIL(is_waiting(&place->waiting)) ? 0 : -ETIMEDOUT;
 }
 

@@ -21,6 +21,7 @@ import time
 
 TCP_REPAIR = 19
 TCP_ULP = 31
+FIN_WAIT_2 = 5
 TIMEOUT = 10
 
 SYS_userfaultfd = 323
@@ -203,6 +204,24 @@ def do_close(name, which):
     """close NAME WHICH"""
     for sock in end_of(name, which):
         sock.close()
+
+
+def is_fin_wait_2(sock):
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT_2
+
+
+def do_finish(name, which):
+    """finish NAME WHICH: close both ends where they are open, this one first, so that it alone comes
+    into TIME_WAIT. Were the other closed before it had the FIN of this one, both could."""
+    other = "server" if which == "client" else "client"
+    for first, last in zip(end_of(name, which), end_of(name, other)):
+        if first.fileno() < 0:
+            continue
+        first.shutdown(socket.SHUT_WR)
+        while not is_fin_wait_2(first):
+            time.sleep(0.001)
+        last.close()
+        first.close()
 
 
 def do_stick(name, which):

@@ -260,15 +260,11 @@ leaked_connections()
 
 finished_connections()
 {
-	local name
-
 	is_dropped="only_neighbour_is_in time-wait 7000 7001"
 	ask connect target 192.0.2.1 7000
 	ask connect neighbour 192.0.2.1 7001
-	for name in target neighbour; do
-		ask close $name server
-		ask close $name client
-	done
+	ask finish target server
+	ask finish neighbour server
 	wait_for is_in time-wait 7000
 	wait_for is_in time-wait 7001
 	bystander 192.0.2.1 7000
@@ -580,8 +576,7 @@ all_in_time_wait()
 {
 	is_dropped="not is_in time-wait 7000"
 	ask connect target 192.0.2.1 7000
-	ask close target server
-	ask close target client
+	ask finish target server
 	wait_for is_in time-wait 7000
 	bystander 192.0.2.1 7000
 }

@@ -277,6 +277,23 @@ static int sock_filter(int fd, struct sock_filter *code, unsigned short len)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) ? -errno : 0;
 }
 
+/*
+ * Close both ends of a connection, so that @first alone comes into TIME_WAIT:
+ * were @last closed before it had the FIN of the other, both could.
+ */
+int sock_finish(int first, int last)
+{
+	int ret = 0;
+
+	if (shutdown(first, SHUT_WR))
+		ret = -errno;
+	else if (!WAIT_UNTIL(sock_state(first) == TCP_FIN_WAIT2))
+		ret = -ETIMEDOUT;
+	close(last);
+	close(first);
+	return ret;
+}
+
 /* From now on nothing that is sent to this socket reaches its TCP. */
 int sock_mute(int fd)
 {

@@ -148,6 +148,7 @@ int sock_listen(enum family family, const char *addr, uint16_t port);
 int sock_connect(int fd, enum family family, const struct end *to);
 int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
 	      struct pair *pair);
+int sock_finish(int first, int last);
 int sock_mute(int fd);
 int sock_only_syn(int fd);
 int sock_stuff(int fd);
