@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
+#include "tcpdrop_host.h"
 
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
 
@@ -52,23 +52,6 @@ static int count_rules(const char *name)
 		count += name ? !strcmp(entry->d_name, name) : entry->d_name[0] != '.';
 	closedir(dir);
 	return count;
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "tcpdrop", O_NONBLOCK) ? -errno : 0;
-}
-
-static int load(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
 }
 
 /* A number that changes when the kernel warns of something. */
@@ -337,7 +320,7 @@ FIXTURE_SETUP(module)
 FIXTURE_TEARDOWN(module)
 {
 	if (!tcpdrop_loaded())
-		load(self->path);
+		module_load(self->path);
 	EXPECT_EQ(self->taint, taint());
 }
 
@@ -349,7 +332,7 @@ TEST_F(module, stays_while_there_is_a_rule)
 	ASSERT_EQ(0, rule_new(&rule, "lifecycle"));
 	ASSERT_EQ(0, rule_set(&rule, "sport", "22"));
 
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 
 	ASSERT_EQ(0, rule_get(&rule, "sport", text, sizeof(text)));
 	EXPECT_STREQ("22", text);
@@ -368,18 +351,18 @@ TEST_F(module, stays_while_a_file_of_a_removed_rule_is_open)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, rule_remove(&rule));
 
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 
 	EXPECT_EQ(-1, read(fd, &byte, 1));
 	EXPECT_EQ(ENOENT, errno);
 	close(fd);
-	EXPECT_EQ(0, unload());
-	EXPECT_EQ(0, load(self->path));
+	EXPECT_EQ(0, module_unload());
+	EXPECT_EQ(0, module_load(self->path));
 }
 
 TEST_F(module, is_loaded_once)
 {
-	EXPECT_EQ(-EEXIST, load(self->path));
+	EXPECT_EQ(-EEXIST, module_load(self->path));
 	EXPECT_TRUE(tcpdrop_loaded());
 }
 
@@ -407,10 +390,10 @@ TEST_F(module, comes_and_goes_and_connections_stay)
 	ASSERT_EQ(0, conn_make(&waiting, TIME_WAIT, DUAL));
 	for (i = 0; i < 10; i++) {
 		drop_a_connection(_metadata, i % KINDS);
-		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, module_unload());
 		EXPECT_FALSE(tcpdrop_loaded());
 		EXPECT_TRUE(sock_talks(live.fd, live.peer));
-		ASSERT_EQ(0, load(self->path));
+		ASSERT_EQ(0, module_load(self->path));
 		EXPECT_TRUE(tcpdrop_loaded());
 		EXPECT_TRUE(sock_talks(live.fd, live.peer));
 		EXPECT_TRUE(ends_in_table(&waiting.ends));
