@@ -90,7 +90,7 @@ static int kernel_abort(struct sock *sk)
 }
 
 /* What tcp_abort() does from 6.1.132 and 6.12 on; 5.10 refuses minisocks. */
-static enum abort_verdict abort_time_wait(struct sock *sk)
+static enum tcpdrop_abort_verdict abort_time_wait(struct sock *sk)
 {
 	struct inet_timewait_sock *tw = inet_twsk(sk);
 
@@ -98,21 +98,23 @@ static enum abort_verdict abort_time_wait(struct sock *sk)
 	local_bh_disable();
 	inet_twsk_deschedule_put(tw);
 	local_bh_enable();
-	return walk_is_linked(sk) ? ABORT_FAILED : ABORT_DONE;
+	return tcpdrop_walk_is_linked(sk) ? ABORT_FAILED : ABORT_DONE;
 }
 
 /* A request that is gone may have become a connection instead. */
-static enum abort_verdict abort_request(const struct walk *walk,
-					const struct batch_entry *entry)
+static enum tcpdrop_abort_verdict abort_request(const struct tcpdrop_walk *walk,
+						const struct tcpdrop_batch_entry *entry)
 {
 	kernel_abort(entry->sk);
-	if (walk_is_linked(entry->sk))
+	if (tcpdrop_walk_is_linked(entry->sk))
 		return ABORT_FAILED;
-	return walk_has_successor(walk, entry->sk, &entry->conn) ? ABORT_GONE : ABORT_DONE;
+	if (tcpdrop_walk_has_successor(walk, entry->sk, &entry->conn))
+		return ABORT_GONE;
+	return ABORT_DONE;
 }
 
 /**
- * abort_is_child() - does a connection wait to be accepted?
+ * tcpdrop_abort_is_child() - does a connection wait to be accepted?
  * @sk: a full socket, on which the caller has a reference
  *
  * MPTCP's do not count, whose socket for the application is another one.
@@ -120,7 +122,7 @@ static enum abort_verdict abort_request(const struct walk *walk,
  * Context: any; no lock is needed, and none makes the answer last.
  * Return: true if no process has it, nor had.
  */
-bool abort_is_child(const struct sock *sk)
+bool tcpdrop_abort_is_child(const struct sock *sk)
 {
 	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
 }
@@ -130,9 +132,9 @@ bool abort_is_child(const struct sock *sk)
  * spares, but empties.  Both locks, as in tcp_abort(): the owner's against
  * close(), the other against timers and what comes in.
  */
-static enum abort_verdict abort_orphan(struct sock *sk)
+static enum tcpdrop_abort_verdict abort_orphan(struct sock *sk)
 {
-	enum abort_verdict verdict = ABORT_GONE;
+	enum tcpdrop_abort_verdict verdict = ABORT_GONE;
 
 	local_bh_disable();
 	bh_lock_sock(sk);
@@ -148,20 +150,21 @@ static enum abort_verdict abort_orphan(struct sock *sk)
  * Nobody can close it or connect it anew meanwhile, so this is the last word
  * on whether it matches.
  */
-static enum abort_verdict abort_begin(const struct walk *walk, struct batch_entry *entry,
-				      bool *passed)
+static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry,
+					      bool *passed)
 {
 	struct sock *sk = entry->sk;
-	enum abort_verdict verdict = ABORT_GONE;
+	enum tcpdrop_abort_verdict verdict = ABORT_GONE;
 
-	*passed = walk_rematch(walk, sk, &entry->conn) &&
+	*passed = tcpdrop_walk_rematch(walk, sk, &entry->conn) &&
 		  (abort_is_exact || !sock_flag(sk, SOCK_DEAD));
 	if (*passed) {
-		owner_pass(sk);
+		tcpdrop_owner_pass(sk);
 		return ABORT_DONE;
 	}
 	if (!abort_is_exact && sock_flag(sk, SOCK_DEAD) &&
-	    walk_rematch(walk, sk, &entry->conn))
+	    tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		verdict = abort_orphan(sk);
 	release_sock(sk);
 	return verdict;
@@ -172,7 +175,8 @@ static enum abort_verdict abort_begin(const struct walk *walk, struct batch_entr
  * socket that close() has made an orphan of in the moment before it, or whose
  * place a minisock has taken: the next look finds what there is.
  */
-static enum abort_verdict abort_end(const struct walk *walk, struct batch_entry *entry)
+static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_walk *walk,
+					    struct tcpdrop_batch_entry *entry)
 {
 	struct sock *sk = entry->sk;
 	int ret;
@@ -183,28 +187,28 @@ static enum abort_verdict abort_end(const struct walk *walk, struct batch_entry 
 	if (ret)
 		return ABORT_FAILED;
 	if (!abort_is_exact &&
-	    (walk_is_linked(sk) || walk_has_successor(walk, sk, &entry->conn)))
+	    (tcpdrop_walk_is_linked(sk) || tcpdrop_walk_has_successor(walk, sk, &entry->conn)))
 		return ABORT_GONE;
 	return ABORT_DONE;
 }
 
 /* An abort that is exact needs no look of ours at a socket that nobody owns. */
-static enum abort_verdict abort_full(const struct walk *walk, struct batch_entry *entry,
-				     bool owned)
+static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
+					     struct tcpdrop_batch_entry *entry, bool owned)
 {
 	struct sock *sk = entry->sk;
-	enum abort_verdict verdict;
+	enum tcpdrop_abort_verdict verdict;
 	bool passed;
 
 	if (!owned && abort_is_exact)
 		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(walk, entry);
-	if (!owned && !owner_try(sk, 0))
+	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return ABORT_BUSY;
 
 	verdict = abort_begin(walk, entry, &passed);
 	if (passed) {
 		verdict = abort_end(walk, entry);
-		owner_wake(sk);
+		tcpdrop_owner_wake(sk);
 	}
 	return verdict;
 }
@@ -215,20 +219,22 @@ static enum abort_verdict abort_full(const struct walk *walk, struct batch_entry
  * child once more.  The listener is closed by its owner, and accept() is the
  * owner as well, so neither comes while we are.
  */
-static enum abort_verdict abort_child(const struct walk *walk, struct batch_entry *entry,
-				      enum abort_owned owned)
+static enum tcpdrop_abort_verdict abort_child(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry,
+					      enum tcpdrop_abort_owned owned)
 {
 	return owned == ABORT_LISTENER ? abort_full(walk, entry, false) : ABORT_BUSY;
 }
 
-static enum abort_verdict abort_claimed(const struct walk *walk, struct batch_entry *entry,
-					enum abort_owned owned)
+static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
+						struct tcpdrop_batch_entry *entry,
+						enum tcpdrop_abort_owned owned)
 {
 	struct sock *sk = entry->sk;
 
 	if (owned == ABORT_SOCK)
 		return abort_full(walk, entry, true);
-	if (!walk_rematch(walk, sk, &entry->conn))
+	if (!tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
 
 	switch (inet_sk_state_load(sk)) {
@@ -237,13 +243,13 @@ static enum abort_verdict abort_claimed(const struct walk *walk, struct batch_en
 	case TCP_NEW_SYN_RECV:
 		return abort_request(walk, entry);
 	default:
-		return abort_is_child(sk) ? abort_child(walk, entry, owned) :
+		return tcpdrop_abort_is_child(sk) ? abort_child(walk, entry, owned) :
 					    abort_full(walk, entry, false);
 	}
 }
 
 /**
- * abort_sock() - drop a socket that had matched
+ * tcpdrop_abort_sock() - drop a socket that had matched
  * @walk: the walk that found it
  * @entry: the socket, on which the caller has a reference and keeps it, and its
  *         facts when it matched; its state is brought up to date
@@ -254,11 +260,12 @@ static enum abort_verdict abort_claimed(const struct walk *walk, struct batch_en
  * Context: process context; may sleep.
  * Return: what became of it.
  */
-enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry,
-			      enum abort_owned owned)
+enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry,
+					      enum tcpdrop_abort_owned owned)
 {
 	struct claim claim = { .sk = entry->sk };
-	enum abort_verdict verdict;
+	enum tcpdrop_abort_verdict verdict;
 
 	if (!claim_take(&claim)) {
 		if (owned == ABORT_SOCK)
@@ -271,7 +278,7 @@ enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry
 }
 
 /**
- * abort_init() - prepare, and find out what the kernel's abort can do
+ * tcpdrop_abort_init() - prepare, and find out what the kernel's abort can do
  *
  * A stable release may bring a new tcp_abort() under an old version, so it is
  * tried on a socket that was never connected.
@@ -280,7 +287,7 @@ enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry
  * Return: 0; -EOPNOTSUPP if orphans would be emptied and left for ever;
  * another negative errno if no socket could be made.
  */
-int __init abort_init(void)
+int __init tcpdrop_abort_init(void)
 {
 	struct socket *sock;
 	unsigned int i;

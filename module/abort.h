@@ -7,19 +7,19 @@
 
 #include <linux/types.h>
 
-struct batch_entry;
+struct tcpdrop_batch_entry;
 struct sock;
-struct walk;
+struct tcpdrop_walk;
 
 /**
- * enum abort_verdict - what became of a socket that had matched
+ * enum tcpdrop_abort_verdict - what became of a socket that had matched
  * @ABORT_DONE: dropped
  * @ABORT_GONE: not there any more, or not as it matched
  * @ABORT_BUSY: somebody else has it at this moment, its owner or another
  *              commit; or it is a child, and the caller does not own its listener
  * @ABORT_FAILED: still there
  */
-enum abort_verdict {
+enum tcpdrop_abort_verdict {
 	ABORT_DONE,
 	ABORT_GONE,
 	ABORT_BUSY,
@@ -27,20 +27,21 @@ enum abort_verdict {
 };
 
 /**
- * enum abort_owned - what the caller owns, as by lock_sock()
+ * enum tcpdrop_abort_owned - what the caller owns, as by lock_sock()
  * @ABORT_NOTHING: nothing
- * @ABORT_SOCK: the socket, which abort_sock() lets go of
+ * @ABORT_SOCK: the socket, which tcpdrop_abort_sock() lets go of
  * @ABORT_LISTENER: the listener in whose queue the socket waits to be accepted
  */
-enum abort_owned {
+enum tcpdrop_abort_owned {
 	ABORT_NOTHING,
 	ABORT_SOCK,
 	ABORT_LISTENER,
 };
 
-int abort_init(void);
-bool abort_is_child(const struct sock *sk);
-enum abort_verdict abort_sock(const struct walk *walk, struct batch_entry *entry,
-			      enum abort_owned owned);
+int tcpdrop_abort_init(void);
+bool tcpdrop_abort_is_child(const struct sock *sk);
+enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry,
+					      enum tcpdrop_abort_owned owned);
 
 #endif /* TCPDROP_ABORT_H */

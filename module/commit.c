@@ -38,8 +38,8 @@
  * @err: why all have to stop before the end, or 0
  */
 struct commit {
-	struct walk walk;
-	struct drop_result *result;
+	struct tcpdrop_walk walk;
+	struct tcpdrop_drop_result *result;
 	atomic_long_t next;
 	int err;
 };
@@ -53,7 +53,7 @@ struct commit {
 struct worker {
 	struct commit *commit;
 	struct work_struct work;
-	struct dropper dropper;
+	struct tcpdrop_dropper dropper;
 };
 
 /* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
@@ -62,8 +62,8 @@ static struct workqueue_struct *commit_wq;
 /* Claims buckets that nobody has claimed yet; false if there are none. */
 static bool claim_part(struct worker *worker)
 {
-	const struct walk *whole = &worker->commit->walk;
-	struct walk *part = &worker->dropper.walk;
+	const struct tcpdrop_walk *whole = &worker->commit->walk;
+	struct tcpdrop_walk *part = &worker->dropper.walk;
 	long next = atomic_long_fetch_add(PART_BUCKETS, &worker->commit->next);
 
 	if (next >= whole->end - whole->first)
@@ -78,11 +78,11 @@ static void work_on(struct work_struct *work)
 {
 	struct worker *worker = container_of(work, struct worker, work);
 
-	while (!drop_is_done(&worker->dropper) && claim_part(worker))
-		drop_buckets(&worker->dropper);
+	while (!tcpdrop_drop_is_done(&worker->dropper) && claim_part(worker))
+		tcpdrop_drop_buckets(&worker->dropper);
 }
 
-static unsigned int nr_workers(const struct walk *walk)
+static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
 	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
 
@@ -103,8 +103,8 @@ static struct worker *workers_new(struct commit *commit, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		workers[i].commit = commit;
 		INIT_WORK(&workers[i].work, work_on);
-		dropper_init(&workers[i].dropper, &commit->walk, commit->result,
-			     &commit->err);
+		tcpdrop_dropper_init(&workers[i].dropper, &commit->walk, commit->result,
+				     &commit->err);
 		/* A signal to the committing task stops the others too: it waits for them. */
 		workers[i].dropper.task = current;
 	}
@@ -116,7 +116,7 @@ static void workers_free(struct worker *workers, unsigned int nr)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		dropper_exit(&workers[i].dropper);
+		tcpdrop_dropper_exit(&workers[i].dropper);
 	kfree(workers);
 }
 
@@ -136,8 +136,8 @@ static void run_workers(struct worker *workers, unsigned int nr)
 	bool alone = true;
 	unsigned int i;
 
-	while (!drop_is_done(&first->dropper) && claim_part(first)) {
-		drop_buckets(&first->dropper);
+	while (!tcpdrop_drop_is_done(&first->dropper) && claim_part(first)) {
+		tcpdrop_drop_buckets(&first->dropper);
 		if (alone && atomic_long_read(dropped) >= ENOUGH_FOR_ONE) {
 			call_workers(workers, nr);
 			alone = false;
@@ -150,17 +150,18 @@ static void run_workers(struct worker *workers, unsigned int nr)
 /* All that any of them has deferred has the same time left. */
 static void settle_workers(struct worker *workers, unsigned int nr)
 {
-	struct dropper *first = &workers[0].dropper;
+	struct tcpdrop_dropper *first = &workers[0].dropper;
 	unsigned long patience = DROP_OWNER_PATIENCE;
 	unsigned int i;
 	int ret;
 
 	for (i = 1; i < nr; i++) {
-		ret = deferred_merge(&first->deferred, &workers[i].dropper.deferred);
+		ret = tcpdrop_deferred_merge(&first->deferred,
+					     &workers[i].dropper.deferred);
 		if (ret)
-			drop_stop(first, ret);
+			tcpdrop_drop_stop(first, ret);
 	}
-	drop_settle(first, &patience);
+	tcpdrop_drop_settle(first, &patience);
 }
 
 static int drop_all(struct commit *commit)
@@ -177,7 +178,7 @@ static int drop_all(struct commit *commit)
 	return commit->err;
 }
 
-static void reset_result(struct drop_result *result)
+static void reset_result(struct tcpdrop_drop_result *result)
 {
 	unsigned int i;
 
@@ -198,7 +199,7 @@ static int check_limit(const struct commit *commit)
 	if (!max)
 		return 0;
 
-	count = walk_count(&commit->walk);
+	count = tcpdrop_walk_count(&commit->walk);
 	if (count <= max)
 		return 0;
 
@@ -207,24 +208,24 @@ static int check_limit(const struct commit *commit)
 }
 
 /**
- * commit_rule() - drop every socket that matches a rule
- * @rule: a rule made by rule_copy(); must not change meanwhile
+ * tcpdrop_commit_rule() - drop every socket that matches a rule
+ * @rule: a rule made by tcpdrop_rule_copy(); must not change meanwhile
  * @result: told what was done, as it is done; not touched on -EPERM and
  *          -EOPNOTSUPP
  *
  * Context: process context; may sleep, for long if there is much to drop.
- * Return: 0, however many sockets matched; the error of walk_permitted();
+ * Return: 0, however many sockets matched; the error of tcpdrop_walk_permitted();
  * -E2BIG if more matched than the rule allows, and none was dropped; -EINTR if
  * a signal came before the end; -ENOMEM. In the last two cases @result tells
  * how far it came.
  */
-int commit_rule(const struct rule *rule, struct drop_result *result)
+int tcpdrop_commit_rule(const struct tcpdrop_rule *rule, struct tcpdrop_drop_result *result)
 {
 	struct commit commit = { .result = result };
 	ktime_t start = ktime_get();
 	int ret;
 
-	ret = walk_init(&commit.walk, rule);
+	ret = tcpdrop_walk_init(&commit.walk, rule);
 	if (ret)
 		return ret;
 
@@ -233,30 +234,30 @@ int commit_rule(const struct rule *rule, struct drop_result *result)
 	if (!ret)
 		ret = drop_all(&commit);
 
-	atomic_long_set(&result->remaining, walk_count(&commit.walk));
+	atomic_long_set(&result->remaining, tcpdrop_walk_count(&commit.walk));
 	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
-	walk_exit(&commit.walk);
+	tcpdrop_walk_exit(&commit.walk);
 	return ret;
 }
 
 /**
- * commit_init() - prepare for commits
+ * tcpdrop_commit_init() - prepare for commits
  *
  * Context: process context, when the module is loaded.
  * Return: 0 or -ENOMEM.
  */
-int __init commit_init(void)
+int __init tcpdrop_commit_init(void)
 {
 	commit_wq = alloc_workqueue("tcpdrop", WQ_UNBOUND | WQ_SYSFS, 0);
 	return commit_wq ? 0 : -ENOMEM;
 }
 
 /**
- * commit_exit() - undo commit_init()
+ * tcpdrop_commit_exit() - undo tcpdrop_commit_init()
  *
  * Context: process context, when no commit can run any more.
  */
-void commit_exit(void)
+void tcpdrop_commit_exit(void)
 {
 	destroy_workqueue(commit_wq);
 }

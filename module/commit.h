@@ -2,11 +2,12 @@
 #ifndef TCPDROP_COMMIT_H
 #define TCPDROP_COMMIT_H
 
-struct drop_result;
-struct rule;
+struct tcpdrop_drop_result;
+struct tcpdrop_rule;
 
-int commit_rule(const struct rule *rule, struct drop_result *result);
-int commit_init(void);
-void commit_exit(void);
+int tcpdrop_commit_rule(const struct tcpdrop_rule *rule,
+			struct tcpdrop_drop_result *result);
+int tcpdrop_commit_init(void);
+void tcpdrop_commit_exit(void);
 
 #endif /* TCPDROP_COMMIT_H */

@@ -54,13 +54,13 @@ struct rule_item {
 	struct config_group group;
 	struct config_group result_group;
 	struct mutex lock; /* see above */
-	struct rule rule;
-	struct rule_refusals refusals;
-	struct rule_error error;
+	struct tcpdrop_rule rule;
+	struct tcpdrop_rule_refusals refusals;
+	struct tcpdrop_rule_error error;
 	bool committing;
 	struct list_head listings;
 	unsigned int nr_listings;
-	struct drop_result result;
+	struct tcpdrop_drop_result result;
 };
 
 /* The text of a list file between the two calls that read it. */
@@ -76,7 +76,7 @@ static struct rule_item *to_rule_item(struct config_item *item)
 	return container_of(to_config_group(item), struct rule_item, group);
 }
 
-static struct drop_result *to_result(struct config_item *item)
+static struct tcpdrop_drop_result *to_result(struct config_item *item)
 {
 	return &container_of(to_config_group(item), struct rule_item,
 			     result_group)->result;
@@ -100,41 +100,41 @@ static int check_write(struct rule_item *ri, const char *name,
 	lockdep_assert_held(&ri->lock);
 
 	if (count >= WRITE_CUT) {
-		rule_error_set(&ri->error, name, page, count,
-			       "too long for one write");
+		tcpdrop_rule_error_set(&ri->error, name, page, count,
+				       "too long for one write");
 		return -EFBIG;
 	}
 	if (ri->committing) {
-		rule_error_set(&ri->error, name, page, strcspn(page, "\n"),
-			       "a commit of this rule is running");
+		tcpdrop_rule_error_set(&ri->error, name, page, strcspn(page, "\n"),
+				       "a commit of this rule is running");
 		return -EBUSY;
 	}
 	return 0;
 }
 
-static ssize_t attr_store(struct config_item *item, enum rule_attr attr,
+static ssize_t attr_store(struct config_item *item, enum tcpdrop_rule_attr attr,
 			  const char *page, size_t count)
 {
 	struct rule_item *ri = to_rule_item(item);
 	ssize_t ret;
 
 	mutex_lock(&ri->lock);
-	ret = check_write(ri, rule_attr_name(attr), page, count);
+	ret = check_write(ri, tcpdrop_rule_attr_name(attr), page, count);
 	if (!ret)
-		ret = rule_store(&ri->rule, attr, page, count, &ri->error);
-	rule_written(&ri->refusals, attr, page, count, ret ? &ri->error : NULL);
+		ret = tcpdrop_rule_store(&ri->rule, attr, page, count, &ri->error);
+	tcpdrop_rule_written(&ri->refusals, attr, page, count, ret ? &ri->error : NULL);
 	ret = write_done(ri, ret, count);
 	mutex_unlock(&ri->lock);
 	return ret;
 }
 
-static ssize_t attr_show(struct config_item *item, enum rule_attr attr, char *page)
+static ssize_t attr_show(struct config_item *item, enum tcpdrop_rule_attr attr, char *page)
 {
 	struct rule_item *ri = to_rule_item(item);
 	int len;
 
 	mutex_lock(&ri->lock);
-	len = rule_show(&ri->rule, attr, page, PAGE_SIZE);
+	len = tcpdrop_rule_show(&ri->rule, attr, page, PAGE_SIZE);
 	mutex_unlock(&ri->lock);
 	return len;
 }
@@ -193,32 +193,33 @@ RULE_STORE(max, RULE_MAX)
 CONFIGFS_ATTR(rule_, max);
 
 /* To look for what the rule means now, while it may be written to. */
-static int look_begin(struct rule_item *ri, struct rule *rule, struct walk *walk)
+static int look_begin(struct rule_item *ri, struct tcpdrop_rule *rule,
+		      struct tcpdrop_walk *walk)
 {
 	int ret;
 
 	mutex_lock(&ri->lock);
-	ret = rule_copy(rule, &ri->rule);
+	ret = tcpdrop_rule_copy(rule, &ri->rule);
 	mutex_unlock(&ri->lock);
 	if (ret)
 		return ret;
 
-	ret = walk_init(walk, rule);
+	ret = tcpdrop_walk_init(walk, rule);
 	if (ret)
-		rule_destroy(rule);
+		tcpdrop_rule_destroy(rule);
 	return ret;
 }
 
-static void look_end(struct rule *rule, struct walk *walk)
+static void look_end(struct tcpdrop_rule *rule, struct tcpdrop_walk *walk)
 {
-	walk_exit(walk);
-	rule_destroy(rule);
+	tcpdrop_walk_exit(walk);
+	tcpdrop_rule_destroy(rule);
 }
 
 static ssize_t rule_count_show(struct config_item *item, char *page)
 {
-	struct walk walk;
-	struct rule rule;
+	struct tcpdrop_walk walk;
+	struct tcpdrop_rule rule;
 	u64 count;
 	int ret;
 
@@ -226,7 +227,7 @@ static ssize_t rule_count_show(struct config_item *item, char *page)
 	if (ret)
 		return ret;
 
-	count = walk_count(&walk);
+	count = tcpdrop_walk_count(&walk);
 	look_end(&rule, &walk);
 	return scnprintf(page, PAGE_SIZE, "%llu\n", count);
 }
@@ -267,15 +268,15 @@ static struct listing *listing_take(struct rule_item *ri)
 
 static int make_text(struct rule_item *ri, struct listing *listing)
 {
-	struct walk walk;
-	struct rule rule;
+	struct tcpdrop_walk walk;
+	struct tcpdrop_rule rule;
 	int ret;
 
 	ret = look_begin(ri, &rule, &walk);
 	if (ret)
 		return ret;
 
-	ret = walk_list(&walk, &listing->text, &listing->len);
+	ret = tcpdrop_walk_list(&walk, &listing->text, &listing->len);
 	look_end(&rule, &walk);
 	return ret;
 }
@@ -356,7 +357,7 @@ static void commit_error(struct rule_item *ri, int err)
 		reason = "out of memory";
 		break;
 	}
-	rule_error_set(&ri->error, "commit", "1", 1, reason);
+	tcpdrop_rule_error_set(&ri->error, "commit", "1", 1, reason);
 }
 
 /* "1", with blanks and a carriage return behind it as terminals and editors leave them. */
@@ -371,13 +372,13 @@ static bool is_one(const char *page, size_t count)
 }
 
 static int commit_begin(struct rule_item *ri, const char *page, size_t count,
-			struct rule *rule)
+			struct tcpdrop_rule *rule)
 {
 	int ret;
 
 	lockdep_assert_held(&ri->lock);
 
-	ret = walk_permitted();
+	ret = tcpdrop_walk_permitted();
 	if (ret) {
 		commit_error(ri, ret);
 		return ret;
@@ -387,19 +388,19 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 		return ret;
 
 	if (!is_one(page, count)) {
-		rule_error_set(&ri->error, "commit", page, strcspn(page, "\n"),
-			       "only 1 can be written");
+		tcpdrop_rule_error_set(&ri->error, "commit", page, strcspn(page, "\n"),
+				       "only 1 can be written");
 		return -EINVAL;
 	}
-	if (rule_refused(&ri->refusals, &ri->error))
+	if (tcpdrop_rule_refused(&ri->refusals, &ri->error))
 		return -EINVAL;
-	if (!rule_selects(&ri->rule)) {
-		rule_error_set(&ri->error, "commit", "1", 1,
-			       "no selector is set; state = all is everything");
+	if (!tcpdrop_rule_selects(&ri->rule)) {
+		tcpdrop_rule_error_set(&ri->error, "commit", "1", 1,
+				       "no selector is set; state = all is everything");
 		return -EINVAL;
 	}
 
-	ret = rule_copy(rule, &ri->rule);
+	ret = tcpdrop_rule_copy(rule, &ri->rule);
 	if (ret) {
 		commit_error(ri, ret);
 		return ret;
@@ -412,7 +413,7 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 				 size_t count)
 {
 	struct rule_item *ri = to_rule_item(item);
-	struct rule rule;
+	struct tcpdrop_rule rule;
 	ssize_t ret;
 
 	mutex_lock(&ri->lock);
@@ -421,8 +422,8 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 	if (ret)
 		return ret;
 
-	ret = commit_rule(&rule, &ri->result);
-	rule_destroy(&rule);
+	ret = tcpdrop_commit_rule(&rule, &ri->result);
+	tcpdrop_rule_destroy(&rule);
 
 	mutex_lock(&ri->lock);
 	ri->committing = false;
@@ -506,17 +507,17 @@ CONFIGFS_ATTR_RO(result_, elapsed_us);
 
 static ssize_t result_states_show(struct config_item *item, char *page)
 {
-	const struct drop_result *result = to_result(item);
+	const struct tcpdrop_drop_result *result = to_result(item);
 	unsigned int rank, state;
 	long dropped;
 	int len = 0;
 
 	for (rank = 0; rank < CONN_STATE_RANKS; rank++) {
-		state = conn_state_by_rank(rank);
+		state = tcpdrop_conn_state_by_rank(rank);
 		dropped = atomic_long_read(&result->states[state]);
 		if (dropped)
 			len += scnprintf(page + len, PAGE_SIZE - len, "%s %ld\n",
-					 conn_state_name(state), dropped);
+					 tcpdrop_conn_state_name(state), dropped);
 	}
 	return len;
 }
@@ -544,7 +545,7 @@ static void rule_release(struct config_item *item)
 
 	list_for_each_entry_safe(listing, next, &ri->listings, entry)
 		listing_free(listing);
-	rule_destroy(&ri->rule);
+	tcpdrop_rule_destroy(&ri->rule);
 	mutex_destroy(&ri->lock);
 	kfree(ri);
 }
@@ -568,7 +569,7 @@ static struct config_group *make_rule(struct config_group *parent, const char *n
 	if (!ri)
 		return ERR_PTR(-ENOMEM);
 
-	rule_init(&ri->rule);
+	tcpdrop_rule_init(&ri->rule);
 	mutex_init(&ri->lock);
 	INIT_LIST_HEAD(&ri->listings);
 	config_group_init_type_name(&ri->group, name, &rule_type);

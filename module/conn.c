@@ -52,19 +52,19 @@ static const struct {
 };
 
 /**
- * conn_ipv6_key() - the key of an IPv6 address
+ * tcpdrop_conn_ipv6_key() - the key of an IPv6 address
  * @addr: the address; one that is v4-mapped has the key of the IPv4 address
  *
  * Return: the key.
  */
-struct range_key conn_ipv6_key(const struct in6_addr *addr)
+struct tcpdrop_range_key tcpdrop_conn_ipv6_key(const struct in6_addr *addr)
 {
 	const __be32 *w = addr->s6_addr32;
 
 	if (!w[0] && !w[1] && w[2] == htonl(0xffff))
-		return conn_ipv4_key(w[3]);
+		return tcpdrop_conn_ipv4_key(w[3]);
 
-	return (struct range_key){
+	return (struct tcpdrop_range_key){
 		.space = CONN_IPV6,
 		.hi = (u64)ntohl(w[0]) << 32 | ntohl(w[1]),
 		.lo = (u64)ntohl(w[2]) << 32 | ntohl(w[3]),
@@ -72,12 +72,12 @@ struct range_key conn_ipv6_key(const struct in6_addr *addr)
 }
 
 /**
- * conn_ipv6_addr() - the address that an IPv6 key stands for
+ * tcpdrop_conn_ipv6_addr() - the address that an IPv6 key stands for
  * @key: a key of space CONN_IPV6
  *
  * Return: the address.
  */
-struct in6_addr conn_ipv6_addr(const struct range_key *key)
+struct in6_addr tcpdrop_conn_ipv6_addr(const struct tcpdrop_range_key *key)
 {
 	struct in6_addr addr;
 
@@ -89,12 +89,12 @@ struct in6_addr conn_ipv6_addr(const struct range_key *key)
 }
 
 /**
- * conn_state_name() - what a state is called, in BSD's spelling
+ * tcpdrop_conn_state_name() - what a state is called, in BSD's spelling
  * @state: a TCP_* state that a connection or a listener can be in
  *
  * Return: its name, or "?".
  */
-const char *conn_state_name(unsigned int state)
+const char *tcpdrop_conn_state_name(unsigned int state)
 {
 	unsigned int i;
 
@@ -105,12 +105,12 @@ const char *conn_state_name(unsigned int state)
 }
 
 /**
- * conn_state_by_rank() - the states in the order in which they are printed
+ * tcpdrop_conn_state_by_rank() - the states in the order in which they are printed
  * @rank: 0 to CONN_STATE_RANKS - 1
  *
  * Return: the TCP_* state of that rank.
  */
-unsigned int conn_state_by_rank(unsigned int rank)
+unsigned int tcpdrop_conn_state_by_rank(unsigned int rank)
 {
 	return state_names[rank].state;
 }
@@ -128,12 +128,12 @@ static bool state_name_eq(const char *a, const char *b)
 }
 
 /**
- * conn_states_by_name() - the states that a name stands for
+ * tcpdrop_conn_states_by_name() - the states that a name stands for
  * @name: a state or a group of states, as ss, BSD or Linux spell it
  *
  * Return: the states as TCPF_* bits, 0 if there are none of that name.
  */
-unsigned int conn_states_by_name(const char *name)
+unsigned int tcpdrop_conn_states_by_name(const char *name)
 {
 	unsigned int i;
 
@@ -147,14 +147,14 @@ unsigned int conn_states_by_name(const char *name)
 }
 
 /**
- * conn_print_addr() - an address as text, without brackets
+ * tcpdrop_conn_print_addr() - an address as text, without brackets
  * @buf: where to
  * @size: of @buf; CONN_ADDR_MAX is enough
  * @addr: the key of an address
  *
  * Return: the characters written, the final NUL not counted.
  */
-int conn_print_addr(char *buf, size_t size, const struct range_key *addr)
+int tcpdrop_conn_print_addr(char *buf, size_t size, const struct tcpdrop_range_key *addr)
 {
 	struct in6_addr in6;
 	__be32 in4;
@@ -163,30 +163,30 @@ int conn_print_addr(char *buf, size_t size, const struct range_key *addr)
 		in4 = htonl((u32)addr->lo);
 		return scnprintf(buf, size, "%pI4", &in4);
 	}
-	in6 = conn_ipv6_addr(addr);
+	in6 = tcpdrop_conn_ipv6_addr(addr);
 	return scnprintf(buf, size, "%pI6c", &in6);
 }
 
-static int print_end(char *buf, size_t size, const struct range_key *addr,
+static int print_end(char *buf, size_t size, const struct tcpdrop_range_key *addr,
 		     u16 port)
 {
 	char text[CONN_ADDR_MAX];
 
-	conn_print_addr(text, sizeof(text), addr);
+	tcpdrop_conn_print_addr(text, sizeof(text), addr);
 	if (addr->space == CONN_IPV4)
 		return scnprintf(buf, size, "%s:%u", text, port);
 	return scnprintf(buf, size, "[%s]:%u", text, port);
 }
 
 /**
- * conn_print() - a connection as the line that listings consist of
+ * tcpdrop_conn_print() - a connection as the line that listings consist of
  * @buf: where to
  * @size: of @buf; CONN_LINE_MAX is enough
  * @conn: the connection
  *
  * Return: the characters written, with the newline, without the final NUL.
  */
-int conn_print(char *buf, size_t size, const struct conn *conn)
+int tcpdrop_conn_print(char *buf, size_t size, const struct tcpdrop_conn *conn)
 {
 	int len;
 
@@ -194,11 +194,11 @@ int conn_print(char *buf, size_t size, const struct conn *conn)
 	len += scnprintf(buf + len, size - len, " ");
 	len += print_end(buf + len, size - len, &conn->daddr, conn->dport);
 	len += scnprintf(buf + len, size - len, " %s\n",
-			 conn_state_name(conn->state));
+			 tcpdrop_conn_state_name(conn->state));
 	return len;
 }
 
-static int parse_ipv4(const char *text, struct range_key *key)
+static int parse_ipv4(const char *text, struct tcpdrop_range_key *key)
 {
 	char canonical[CONN_ADDR_MAX];
 	__be32 addr;
@@ -207,15 +207,15 @@ static int parse_ipv4(const char *text, struct range_key *key)
 		return -EINVAL;
 
 	/* Leading zeros are octal to some and decimal to others. */
-	*key = conn_ipv4_key(addr);
-	conn_print_addr(canonical, sizeof(canonical), key);
+	*key = tcpdrop_conn_ipv4_key(addr);
+	tcpdrop_conn_print_addr(canonical, sizeof(canonical), key);
 	return strcmp(text, canonical) ? -EINVAL : 0;
 }
 
 /* in6_pton() does not mind leading zeros, however many. */
 static bool groups_are_canonical(const char *text)
 {
-	struct range_key ipv4;
+	struct tcpdrop_range_key ipv4;
 	size_t len;
 
 	for (; (len = strcspn(text, ":")), text[len]; text += len + 1)
@@ -250,14 +250,14 @@ static int strip_brackets(char **text)
 }
 
 /**
- * conn_parse_addr() - an address from text
+ * tcpdrop_conn_parse_addr() - an address from text
  * @text: an IPv4 or an IPv6 address, the latter with or without brackets; is
  *        taken apart by that
  * @key: set to its key; one that is v4-mapped has the key of the IPv4 address
  *
  * Return: 0 or -EINVAL.
  */
-int conn_parse_addr(char *text, struct range_key *key)
+int tcpdrop_conn_parse_addr(char *text, struct tcpdrop_range_key *key)
 {
 	struct in6_addr addr;
 
@@ -268,18 +268,18 @@ int conn_parse_addr(char *text, struct range_key *key)
 	if (parse_ipv6(text, &addr))
 		return -EINVAL;
 
-	*key = conn_ipv6_key(&addr);
+	*key = tcpdrop_conn_ipv6_key(&addr);
 	return 0;
 }
 
 /**
- * conn_parse_port() - a port from text
+ * tcpdrop_conn_parse_port() - a port from text
  * @text: decimal digits and nothing else: no sign, no base prefix
  * @port: set to the port
  *
  * Return: 0; -EINVAL if it is not from 1 to 65535.
  */
-int conn_parse_port(const char *text, u16 *port)
+int tcpdrop_conn_parse_port(const char *text, u16 *port)
 {
 	return isdigit(*text) && !kstrtou16(text, 10, port) && *port ? 0 : -EINVAL;
 }
@@ -301,7 +301,8 @@ static int strip_zone(char *text)
 }
 
 /* "ADDR:PORT": the last colon starts the port. */
-static int parse_end(const char *text, size_t len, struct range_key *addr, u16 *port)
+static int parse_end(const char *text, size_t len, struct tcpdrop_range_key *addr,
+		     u16 *port)
 {
 	char end[END_MAX];
 	char *colon;
@@ -315,9 +316,9 @@ static int parse_end(const char *text, size_t len, struct range_key *addr, u16 *
 	if (!colon)
 		return -EINVAL;
 	*colon++ = '\0';
-	if (conn_parse_port(colon, port) || strip_zone(end))
+	if (tcpdrop_conn_parse_port(colon, port) || strip_zone(end))
 		return -EINVAL;
-	return conn_parse_addr(end, addr);
+	return tcpdrop_conn_parse_addr(end, addr);
 }
 
 /* A word of a line; refers to the line. */
@@ -396,13 +397,13 @@ static bool is_heading(const char *line)
 	return true;
 }
 
-static int parse_word(const struct word *word, struct range_key *addr, u16 *port)
+static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u16 *port)
 {
 	return parse_end(word->text, word->len, addr, port);
 }
 
 /**
- * conn_parse_ends() - the two ends that a line names
+ * tcpdrop_conn_parse_ends() - the two ends that a line names
  * @line: "ADDR:PORT ADDR:PORT" or "ADDR:PORT->ADDR:PORT", behind words without
  *        a colon, and with anything behind it: a line of a listing, of ss,
  *        netstat or lsof
@@ -417,7 +418,7 @@ static int parse_word(const struct word *word, struct range_key *addr, u16 *port
  * Return: 0; -ENODATA if the line plainly names no connection, as a heading or
  * a listener; -EINVAL if it names one wrongly.
  */
-int conn_parse_ends(const char *line, struct conn *ends)
+int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
 	const char *rest = line;
 	struct word local, remote;

@@ -12,13 +12,13 @@
 #include "ranges.h"
 
 /* The spaces of address keys; IPv4 sorts first. */
-enum conn_space {
+enum tcpdrop_conn_space {
 	CONN_IPV4 = 4,
 	CONN_IPV6 = 6,
 };
 
 /**
- * struct conn - a TCP connection as seen from one end
+ * struct tcpdrop_conn - a TCP connection as seen from one end
  * @saddr: local address
  * @daddr: remote address, of the same space
  * @sport: local port, host byte order
@@ -27,9 +27,9 @@ enum conn_space {
  *         state that it stands for (TCP_FIN_WAIT2, TCP_TIME_WAIT) for a
  *         time-wait minisock
  */
-struct conn {
-	struct range_key saddr;
-	struct range_key daddr;
+struct tcpdrop_conn {
+	struct tcpdrop_range_key saddr;
+	struct tcpdrop_range_key daddr;
 	u16 sport;
 	u16 dport;
 	u8 state;
@@ -39,7 +39,7 @@ struct conn {
 #define CONN_LINE_MAX	128
 #define CONN_ADDR_MAX	48
 
-/* One more than the highest state that struct conn knows. */
+/* One more than the highest state that struct tcpdrop_conn knows. */
 #define CONN_STATE_MAX	(TCP_CLOSING + 1)
 
 /* The nine states of a connection, LISTEN not among them, as bits. */
@@ -47,26 +47,26 @@ struct conn {
 			 TCPF_CLOSE_WAIT | TCPF_FIN_WAIT1 | TCPF_CLOSING | \
 			 TCPF_LAST_ACK | TCPF_FIN_WAIT2 | TCPF_TIME_WAIT)
 
-/* How many names conn_state_by_rank() knows. */
+/* How many names tcpdrop_conn_state_by_rank() knows. */
 #define CONN_STATE_RANKS	10
 
-static inline struct range_key conn_ipv4_key(__be32 addr)
+static inline struct tcpdrop_range_key tcpdrop_conn_ipv4_key(__be32 addr)
 {
-	return (struct range_key){ CONN_IPV4, 0, ntohl(addr) };
+	return (struct tcpdrop_range_key){ CONN_IPV4, 0, ntohl(addr) };
 }
 
-struct range_key conn_ipv6_key(const struct in6_addr *addr);
-struct in6_addr conn_ipv6_addr(const struct range_key *key);
+struct tcpdrop_range_key tcpdrop_conn_ipv6_key(const struct in6_addr *addr);
+struct in6_addr tcpdrop_conn_ipv6_addr(const struct tcpdrop_range_key *key);
 
-const char *conn_state_name(unsigned int state);
-unsigned int conn_state_by_rank(unsigned int rank);
-unsigned int conn_states_by_name(const char *name);
+const char *tcpdrop_conn_state_name(unsigned int state);
+unsigned int tcpdrop_conn_state_by_rank(unsigned int rank);
+unsigned int tcpdrop_conn_states_by_name(const char *name);
 
-int conn_parse_addr(char *text, struct range_key *key);
-int conn_parse_port(const char *text, u16 *port);
-int conn_parse_ends(const char *line, struct conn *ends);
+int tcpdrop_conn_parse_addr(char *text, struct tcpdrop_range_key *key);
+int tcpdrop_conn_parse_port(const char *text, u16 *port);
+int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends);
 
-int conn_print_addr(char *buf, size_t size, const struct range_key *addr);
-int conn_print(char *buf, size_t size, const struct conn *conn);
+int tcpdrop_conn_print_addr(char *buf, size_t size, const struct tcpdrop_range_key *addr);
+int tcpdrop_conn_print(char *buf, size_t size, const struct tcpdrop_conn *conn);
 
 #endif /* TCPDROP_CONN_H */

@@ -14,21 +14,22 @@
 /* Thousands of children may wait to be accepted. */
 #define DEFERRED_BITS	10
 
-static struct hlist_head *hash_list(const struct deferred_set *set, const struct sock *sk)
+static struct hlist_head *hash_list(const struct tcpdrop_deferred_set *set,
+				    const struct sock *sk)
 {
 	return &set->hash[hash_ptr(sk, DEFERRED_BITS)];
 }
 
 /**
- * deferred_init() - make a set with nothing in it
+ * tcpdrop_deferred_init() - make a set with nothing in it
  * @set: the set, whatever it held
  */
-void deferred_init(struct deferred_set *set)
+void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set)
 {
-	*set = (struct deferred_set){ .list = LIST_HEAD_INIT(set->list) };
+	*set = (struct tcpdrop_deferred_set){ .list = LIST_HEAD_INIT(set->list) };
 }
 
-static int make_hash(struct deferred_set *set)
+static int make_hash(struct tcpdrop_deferred_set *set)
 {
 	if (set->hash)
 		return 0;
@@ -36,9 +37,10 @@ static int make_hash(struct deferred_set *set)
 	return set->hash ? 0 : -ENOMEM;
 }
 
-static struct deferred *new_deferred(struct deferred_set *set, unsigned int bucket)
+static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
+					     unsigned int bucket)
 {
-	struct deferred *it;
+	struct tcpdrop_deferred *it;
 
 	it = kzalloc(sizeof(*it), GFP_KERNEL_ACCOUNT);
 	if (!it)
@@ -49,7 +51,7 @@ static struct deferred *new_deferred(struct deferred_set *set, unsigned int buck
 }
 
 /**
- * deferred_sock() - defer a socket
+ * tcpdrop_deferred_sock() - defer a socket
  * @set: the set
  * @entry: the socket and its facts, copied; the set takes a reference of its own
  * @bucket: where it was found
@@ -58,14 +60,15 @@ static struct deferred *new_deferred(struct deferred_set *set, unsigned int buck
  * Return: what was added, or what there was of this socket; NULL for want of
  * memory.
  */
-struct deferred *deferred_sock(struct deferred_set *set, const struct batch_entry *entry,
-			       unsigned int bucket)
+struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
+					       const struct tcpdrop_batch_entry *entry,
+					       unsigned int bucket)
 {
-	struct deferred *it;
+	struct tcpdrop_deferred *it;
 
 	if (make_hash(set))
 		return NULL;
-	it = deferred_find(set, entry->sk);
+	it = tcpdrop_deferred_find(set, entry->sk);
 	if (it)
 		return it;
 	it = new_deferred(set, bucket);
@@ -79,7 +82,7 @@ struct deferred *deferred_sock(struct deferred_set *set, const struct batch_entr
 }
 
 /**
- * deferred_bucket() - defer a bucket
+ * tcpdrop_deferred_bucket() - defer a bucket
  * @set: the set
  * @bucket: its number
  * @ends: what to look for in it, copied; NULL for all that matches
@@ -87,10 +90,11 @@ struct deferred *deferred_sock(struct deferred_set *set, const struct batch_entr
  * Context: may sleep.
  * Return: what was added, NULL for want of memory.
  */
-struct deferred *deferred_bucket(struct deferred_set *set, unsigned int bucket,
-				 const struct conn *ends)
+struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *set,
+						 unsigned int bucket,
+						 const struct tcpdrop_conn *ends)
 {
-	struct deferred *it;
+	struct tcpdrop_deferred *it;
 
 	it = new_deferred(set, bucket);
 	if (it && ends) {
@@ -101,16 +105,17 @@ struct deferred *deferred_bucket(struct deferred_set *set, unsigned int bucket,
 }
 
 /**
- * deferred_find() - is a socket deferred?
+ * tcpdrop_deferred_find() - is a socket deferred?
  * @set: the set
  * @sk: the socket; only its address counts
  *
  * Context: any.
  * Return: what there is of it, or NULL.
  */
-struct deferred *deferred_find(const struct deferred_set *set, const struct sock *sk)
+struct tcpdrop_deferred *tcpdrop_deferred_find(const struct tcpdrop_deferred_set *set,
+					       const struct sock *sk)
 {
-	struct deferred *it;
+	struct tcpdrop_deferred *it;
 
 	if (!set->hash)
 		return NULL;
@@ -121,16 +126,17 @@ struct deferred *deferred_find(const struct deferred_set *set, const struct sock
 }
 
 /**
- * deferred_merge() - take over what another set holds
+ * tcpdrop_deferred_merge() - take over what another set holds
  * @set: the set
  * @from: emptied by that; has no socket that @set has, too
  *
  * Context: may sleep.
  * Return: 0; -ENOMEM with both as they were.
  */
-int deferred_merge(struct deferred_set *set, struct deferred_set *from)
+int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
+			   struct tcpdrop_deferred_set *from)
 {
-	struct deferred *it;
+	struct tcpdrop_deferred *it;
 
 	if (from->hash && make_hash(set))
 		return -ENOMEM;
@@ -146,16 +152,16 @@ int deferred_merge(struct deferred_set *set, struct deferred_set *from)
 }
 
 /**
- * deferred_remove() - take one out of its set, and free it
+ * tcpdrop_deferred_remove() - take one out of its set, and free it
  * @it: what to remove; its socket is put, and let go of if it was caught
  *
  * Context: may sleep.
  */
-void deferred_remove(struct deferred *it)
+void tcpdrop_deferred_remove(struct tcpdrop_deferred *it)
 {
 	list_del(&it->list);
 	if (it->entry.sk) {
-		owner_unwatch(&it->catch);
+		tcpdrop_owner_unwatch(&it->catch);
 		hlist_del(&it->hash);
 		sock_gen_put(it->entry.sk);
 	}
@@ -163,17 +169,17 @@ void deferred_remove(struct deferred *it)
 }
 
 /**
- * deferred_free() - empty a set and give back its memory
+ * tcpdrop_deferred_free() - empty a set and give back its memory
  * @set: the set, usable again afterwards
  *
  * Context: may sleep.
  */
-void deferred_free(struct deferred_set *set)
+void tcpdrop_deferred_free(struct tcpdrop_deferred_set *set)
 {
-	struct deferred *it, *next;
+	struct tcpdrop_deferred *it, *next;
 
 	list_for_each_entry_safe(it, next, &set->list, list)
-		deferred_remove(it);
+		tcpdrop_deferred_remove(it);
 	kvfree(set->hash);
 	set->hash = NULL;
 }

@@ -13,7 +13,7 @@
 #include "walk.h"
 
 /**
- * struct deferred - a socket or a bucket to come back to
+ * struct tcpdrop_deferred - a socket or a bucket to come back to
  * @list: in the set's list
  * @hash: in the set's hash of sockets
  * @entry: the socket, on which the set has a reference, and its facts; without
@@ -24,35 +24,39 @@
  * @failed: not to be tried again
  * @catch: watches the socket's owner
  */
-struct deferred {
+struct tcpdrop_deferred {
 	struct list_head list;
 	struct hlist_node hash;
-	struct batch_entry entry;
+	struct tcpdrop_batch_entry entry;
 	unsigned int bucket;
 	bool exact;
 	bool failed;
-	struct owner_catch catch;
+	struct tcpdrop_owner_catch catch;
 };
 
 /**
- * struct deferred_set - all that is deferred; all zero and deferred_init() is
+ * struct tcpdrop_deferred_set - all that is deferred; all zero and tcpdrop_deferred_init() is
  *                       an empty set
  * @list: in the order in which they came
  * @hash: the sockets, NULL as long as there has been none
  */
-struct deferred_set {
+struct tcpdrop_deferred_set {
 	struct list_head list;
 	struct hlist_head *hash;
 };
 
-void deferred_init(struct deferred_set *set);
-struct deferred *deferred_sock(struct deferred_set *set, const struct batch_entry *entry,
-			       unsigned int bucket);
-struct deferred *deferred_bucket(struct deferred_set *set, unsigned int bucket,
-				 const struct conn *ends);
-struct deferred *deferred_find(const struct deferred_set *set, const struct sock *sk);
-int deferred_merge(struct deferred_set *set, struct deferred_set *from);
-void deferred_remove(struct deferred *it);
-void deferred_free(struct deferred_set *set);
+void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set);
+struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
+					       const struct tcpdrop_batch_entry *entry,
+					       unsigned int bucket);
+struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *set,
+						 unsigned int bucket,
+						 const struct tcpdrop_conn *ends);
+struct tcpdrop_deferred *tcpdrop_deferred_find(const struct tcpdrop_deferred_set *set,
+					       const struct sock *sk);
+int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
+			   struct tcpdrop_deferred_set *from);
+void tcpdrop_deferred_remove(struct tcpdrop_deferred *it);
+void tcpdrop_deferred_free(struct tcpdrop_deferred_set *set);
 
 #endif /* TCPDROP_DEFERRED_H */

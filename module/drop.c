@@ -50,49 +50,49 @@
 #define STANDSTILL	((unsigned long)HZ / 10)
 
 /**
- * dropper_init() - prepare to drop
- * @d: who drops, to be given back by dropper_exit()
+ * tcpdrop_dropper_init() - prepare to drop
+ * @d: who drops, to be given back by tcpdrop_dropper_exit()
  * @walk: what to look through, copied; borrows its namespace and its rule
  * @result: told what is done
  * @err: set to why to stop before the end; 0 now
  */
-void dropper_init(struct dropper *d, const struct walk *walk,
-		  struct drop_result *result, int *err)
+void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const struct tcpdrop_walk *walk,
+			  struct tcpdrop_drop_result *result, int *err)
 {
-	*d = (struct dropper){ .walk = *walk, .result = result, .err = err };
-	deferred_init(&d->deferred);
+	*d = (struct tcpdrop_dropper){ .walk = *walk, .result = result, .err = err };
+	tcpdrop_deferred_init(&d->deferred);
 }
 
 /**
- * dropper_exit() - give back what a dropper has
+ * tcpdrop_dropper_exit() - give back what a dropper has
  * @d: who dropped
  *
  * Context: may sleep.
  */
-void dropper_exit(struct dropper *d)
+void tcpdrop_dropper_exit(struct tcpdrop_dropper *d)
 {
-	deferred_free(&d->deferred);
-	batch_free(&d->batch);
+	tcpdrop_deferred_free(&d->deferred);
+	tcpdrop_batch_free(&d->batch);
 }
 
 /**
- * drop_stop() - have all who share the work stop
+ * tcpdrop_drop_stop() - have all who share the work stop
  * @d: one of them
  * @err: why; the first reason counts
  */
-void drop_stop(struct dropper *d, int err)
+void tcpdrop_drop_stop(struct tcpdrop_dropper *d, int err)
 {
 	cmpxchg(d->err, 0, err);
 }
 
-static bool is_signalled(const struct dropper *d)
+static bool is_signalled(const struct tcpdrop_dropper *d)
 {
 	if (!d->task)
 		return false;
-	return d->fatal ? fatal_signal_pending(d->task) : signal_seen(d->task);
+	return d->fatal ? fatal_signal_pending(d->task) : tcpdrop_signal_seen(d->task);
 }
 
-static bool must_stop(const struct dropper *d)
+static bool must_stop(const struct tcpdrop_dropper *d)
 {
 	if (is_signalled(d))
 		cmpxchg(d->err, 0, -EINTR);
@@ -103,7 +103,7 @@ static bool must_stop(const struct dropper *d)
  * A socket that came in after the check of max must not be one too many.  Where
  * there is a limit nobody shares the work.
  */
-static bool limit_reached(const struct dropper *d)
+static bool limit_reached(const struct tcpdrop_dropper *d)
 {
 	u64 max = d->walk.rule->max;
 
@@ -111,13 +111,13 @@ static bool limit_reached(const struct dropper *d)
 }
 
 /**
- * drop_is_done() - is there a reason to stop before the end?
+ * tcpdrop_drop_is_done() - is there a reason to stop before the end?
  * @d: who drops
  *
  * Return: true if there was an error or a signal, or as many were dropped as
  * the rule allows.
  */
-bool drop_is_done(const struct dropper *d)
+bool tcpdrop_drop_is_done(const struct tcpdrop_dropper *d)
 {
 	return must_stop(d) || limit_reached(d);
 }
@@ -127,11 +127,11 @@ bool drop_is_done(const struct dropper *d)
  * right after the unlock, so a count of 0 means that it is about to have some:
  * what is linked is not being freed.
  */
-static void pin_visit(struct sock *sk, const struct conn *conn, void *arg)
+static void pin_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
 {
-	struct dropper *d = arg;
+	struct tcpdrop_dropper *d = arg;
 
-	if (!batch_add(&d->batch, sk, conn))
+	if (!tcpdrop_batch_add(&d->batch, sk, conn))
 		return;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
 		d->batch.nr--;
@@ -139,7 +139,7 @@ static void pin_visit(struct sock *sk, const struct conn *conn, void *arg)
 	}
 }
 
-static void unpin(struct dropper *d)
+static void unpin(struct tcpdrop_dropper *d)
 {
 	size_t i;
 
@@ -149,64 +149,66 @@ static void unpin(struct dropper *d)
 }
 
 /* Pins every matching socket of a bucket. */
-static int collect(struct dropper *d, unsigned int bucket)
+static int collect(struct tcpdrop_dropper *d, unsigned int bucket)
 {
 	int ret;
 
 	d->unborn = false;
-	walk_bucket(&d->walk, bucket, pin_visit, d);
+	tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
 	while (d->batch.missed) {
 		unpin(d);
-		ret = batch_grow(&d->batch);
+		ret = tcpdrop_batch_grow(&d->batch);
 		if (ret)
 			return ret;
-		walk_bucket(&d->walk, bucket, pin_visit, d);
+		tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
 	}
 	return 0;
 }
 
-static void count_done(const struct dropper *d, const struct batch_entry *entry)
+static void count_done(const struct tcpdrop_dropper *d,
+		       const struct tcpdrop_batch_entry *entry)
 {
 	atomic_long_inc(&d->result->matched);
 	atomic_long_inc(&d->result->dropped);
 	atomic_long_inc(&d->result->states[entry->conn.state]);
 }
 
-static void count_failed(const struct dropper *d)
+static void count_failed(const struct tcpdrop_dropper *d)
 {
 	atomic_long_inc(&d->result->matched);
 	atomic_long_inc(&d->result->failed);
 }
 
-static void defer_sock(struct dropper *d, const struct batch_entry *entry,
+static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_entry *entry,
 		       unsigned int bucket, bool failed)
 {
-	struct deferred *it = deferred_sock(&d->deferred, entry, bucket);
+	struct tcpdrop_deferred *it = tcpdrop_deferred_sock(&d->deferred, entry, bucket);
 
 	if (!it) {
-		drop_stop(d, -ENOMEM);
+		tcpdrop_drop_stop(d, -ENOMEM);
 		return;
 	}
 	it->exact = d->walk.ends;
 	it->failed = failed;
 }
 
-static void defer_bucket(struct dropper *d, unsigned int bucket, const struct conn *ends)
+static void defer_bucket(struct tcpdrop_dropper *d, unsigned int bucket,
+			 const struct tcpdrop_conn *ends)
 {
-	if (!deferred_bucket(&d->deferred, bucket, ends))
-		drop_stop(d, -ENOMEM);
+	if (!tcpdrop_deferred_bucket(&d->deferred, bucket, ends))
+		tcpdrop_drop_stop(d, -ENOMEM);
 }
 
 /* Returns whether an object was not what it had been. */
-static bool drop_batch(struct dropper *d, unsigned int bucket)
+static bool drop_batch(struct tcpdrop_dropper *d, unsigned int bucket)
 {
-	struct batch_entry *v = d->batch.v;
+	struct tcpdrop_batch_entry *v = d->batch.v;
 	bool again = false;
 	size_t i;
 
-	for (i = 0; i < d->batch.nr && !drop_is_done(d); i++) {
+	for (i = 0; i < d->batch.nr && !tcpdrop_drop_is_done(d); i++) {
 		cond_resched();
-		switch (abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
+		switch (tcpdrop_abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
 		case ABORT_DONE:
 			count_done(d, &v[i]);
 			break;
@@ -226,13 +228,13 @@ static bool drop_batch(struct dropper *d, unsigned int bucket)
 }
 
 /**
- * drop_bucket() - drop the matching sockets of one bucket
+ * tcpdrop_drop_bucket() - drop the matching sockets of one bucket
  * @d: who drops
  * @bucket: its number in @d->walk
  *
  * Context: process context; may sleep.
  */
-void drop_bucket(struct dropper *d, unsigned int bucket)
+void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned int bucket)
 {
 	bool again = true;
 	unsigned int pass;
@@ -244,53 +246,55 @@ void drop_bucket(struct dropper *d, unsigned int bucket)
 			schedule_timeout_idle(1);
 		ret = collect(d, bucket);
 		if (ret) {
-			drop_stop(d, ret);
+			tcpdrop_drop_stop(d, ret);
 			return;
 		}
 		again = drop_batch(d, bucket) || d->unborn;
 	}
-	if (again && !drop_is_done(d))
+	if (again && !tcpdrop_drop_is_done(d))
 		defer_bucket(d, bucket, d->walk.ends);
 }
 
 /**
- * drop_buckets() - drop the matching sockets of all buckets of a walk
+ * tcpdrop_drop_buckets() - drop the matching sockets of all buckets of a walk
  * @d: who drops
  *
  * Context: process context; may sleep.
  */
-void drop_buckets(struct dropper *d)
+void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 {
-	const struct walk *walk = &d->walk;
-	unsigned int bucket = walk_next(walk, walk->first);
+	const struct tcpdrop_walk *walk = &d->walk;
+	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
 
-	for (; bucket != walk->end && !drop_is_done(d); bucket = walk_next(walk, bucket + 1))
-		drop_bucket(d, bucket);
+	for (; bucket != walk->end && !tcpdrop_drop_is_done(d);
+	     bucket = tcpdrop_walk_next(walk, bucket + 1))
+		tcpdrop_drop_bucket(d, bucket);
 }
 
 /* Where @ends can be. */
-static void look_for(struct dropper *d, const struct conn *ends)
+static void look_for(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends)
 {
 	d->ends = *ends;
-	walk_init_ends(&d->walk, d->walk.net, &d->ends);
+	tcpdrop_walk_init_ends(&d->walk, d->walk.net, &d->ends);
 }
 
 /**
- * drop_ends() - drop the sockets that have given ends
- * @d: who drops, made of a walk for the whole namespace; drop_settle() has to
+ * tcpdrop_drop_ends() - drop the sockets that have given ends
+ * @d: who drops, made of a walk for the whole namespace; tcpdrop_drop_settle() has to
  *     follow, after this or after more of its kind
  * @ends: the ends
  *
  * Context: process context; may sleep.
  */
-void drop_ends(struct dropper *d, const struct conn *ends)
+void tcpdrop_drop_ends(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends)
 {
 	look_for(d, ends);
-	drop_buckets(d);
+	tcpdrop_drop_buckets(d);
 }
 
 /* Counts what became of a deferred socket, and forgets it unless it stays. */
-static void note_verdict(struct dropper *d, struct deferred *it, enum abort_verdict verdict)
+static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
+			 enum tcpdrop_abort_verdict verdict)
 {
 	switch (verdict) {
 	case ABORT_DONE:
@@ -305,7 +309,7 @@ static void note_verdict(struct dropper *d, struct deferred *it, enum abort_verd
 	case ABORT_BUSY:
 		return;
 	}
-	deferred_remove(it);
+	tcpdrop_deferred_remove(it);
 }
 
 /* Children: from the queue of their listener, which its owner holds still. */
@@ -315,8 +319,9 @@ static void note_verdict(struct dropper *d, struct deferred *it, enum abort_verd
  * lock, who takes from it owns the listener, which is ours: so a place in it
  * lasts.
  */
-static unsigned int next_children(const struct dropper *d, struct sock *listener,
-				  struct request_sock **place, struct deferred **found)
+static unsigned int next_children(const struct tcpdrop_dropper *d, struct sock *listener,
+				  struct request_sock **place,
+				  struct tcpdrop_deferred **found)
 {
 	struct request_sock_queue *queue = &inet_csk(listener)->icsk_accept_queue;
 	unsigned int looked, nr = 0;
@@ -325,7 +330,7 @@ static unsigned int next_children(const struct dropper *d, struct sock *listener
 	spin_lock_bh(&queue->rskq_lock);
 	req = *place ? (*place)->dl_next : queue->rskq_accept_head;
 	for (looked = 0; req && looked < CHILDREN_AT_ONCE; looked++) {
-		found[nr] = deferred_find(&d->deferred, req->sk);
+		found[nr] = tcpdrop_deferred_find(&d->deferred, req->sk);
 		nr += found[nr] && !found[nr]->failed;
 		*place = req;
 		req = req->dl_next;
@@ -337,41 +342,44 @@ static unsigned int next_children(const struct dropper *d, struct sock *listener
 }
 
 /* Returns whether there may be more, which accept() is not to wait for. */
-static bool drop_some_children(struct dropper *d, struct sock *listener)
+static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener)
 {
-	struct deferred *found[CHILDREN_AT_ONCE];
+	struct tcpdrop_deferred *found[CHILDREN_AT_ONCE];
 	struct request_sock *place = NULL;
 	unsigned int i, nr, dropped = 0;
-	enum abort_verdict verdict;
+	enum tcpdrop_abort_verdict verdict;
 
 	do {
 		cond_resched();
 		nr = next_children(d, listener, &place, found);
-		for (i = 0; i < nr && !drop_is_done(d); i++) {
-			verdict = abort_sock(&d->walk, &found[i]->entry, ABORT_LISTENER);
+		for (i = 0; i < nr && !tcpdrop_drop_is_done(d); i++) {
+			verdict = tcpdrop_abort_sock(&d->walk, &found[i]->entry,
+						     ABORT_LISTENER);
 			note_verdict(d, found[i], verdict);
 			dropped += verdict == ABORT_DONE;
 		}
-	} while (place && dropped < CHILDREN_IN_A_ROW && !drop_is_done(d));
+	} while (place && dropped < CHILDREN_IN_A_ROW && !tcpdrop_drop_is_done(d));
 	return place && dropped;
 }
 
-static void drop_children_of(struct dropper *d, struct sock *listener)
+static void drop_children_of(struct tcpdrop_dropper *d, struct sock *listener)
 {
 	bool more = true;
 
-	while (more && !drop_is_done(d) && owner_try(listener, OWNER_LISTENER)) {
+	while (more && !tcpdrop_drop_is_done(d) &&
+	       tcpdrop_owner_try(listener, OWNER_LISTENER)) {
 		more = drop_some_children(d, listener);
 		release_sock(listener);
 	}
 }
 
-static int drop_children_in(struct dropper *d, unsigned int bucket, struct batch *parents)
+static int drop_children_in(struct tcpdrop_dropper *d, unsigned int bucket,
+			    struct tcpdrop_batch *parents)
 {
 	size_t i;
 	int ret;
 
-	ret = walk_parents(&d->walk, bucket, parents);
+	ret = tcpdrop_walk_parents(&d->walk, bucket, parents);
 	for (i = 0; i < parents->nr; i++) {
 		drop_children_of(d, parents->v[i].sk);
 		sock_put(parents->v[i].sk);
@@ -379,57 +387,59 @@ static int drop_children_in(struct dropper *d, unsigned int bucket, struct batch
 	return ret;
 }
 
-static bool has_children(const struct dropper *d)
+static bool has_children(const struct tcpdrop_dropper *d)
 {
-	const struct deferred *it;
+	const struct tcpdrop_deferred *it;
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !it->failed && sk_fullsock(it->entry.sk) &&
-		    abort_is_child(it->entry.sk))
+		    tcpdrop_abort_is_child(it->entry.sk))
 			return true;
 	return false;
 }
 
-static void drop_children(struct dropper *d)
+static void drop_children(struct tcpdrop_dropper *d)
 {
-	unsigned int bucket, nr = walk_nr_parents(&d->walk);
-	struct batch parents = {};
+	unsigned int bucket, nr = tcpdrop_walk_nr_parents(&d->walk);
+	struct tcpdrop_batch parents = {};
 	int ret;
 
 	if (!has_children(d))
 		return;
-	for (bucket = 0; bucket < nr && !drop_is_done(d); bucket++) {
+	for (bucket = 0; bucket < nr && !tcpdrop_drop_is_done(d); bucket++) {
 		cond_resched();
 		ret = drop_children_in(d, bucket, &parents);
 		if (ret)
-			drop_stop(d, ret);
+			tcpdrop_drop_stop(d, ret);
 	}
-	batch_free(&parents);
+	tcpdrop_batch_free(&parents);
 }
 
 /* What was deferred has its turn again. */
 
-static void look_again(struct dropper *d, struct deferred *it)
+static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 {
 	unsigned int bucket = it->bucket;
 
 	if (it->exact)
 		look_for(d, &it->entry.conn);
-	deferred_remove(it);
-	drop_bucket(d, bucket);
+	tcpdrop_deferred_remove(it);
+	tcpdrop_drop_bucket(d, bucket);
 }
 
-static enum abort_verdict catch_and_abort(struct dropper *d, struct deferred *it,
-					  struct owner_net *net)
+static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
+						  struct tcpdrop_deferred *it,
+						  struct tcpdrop_owner_net *net)
 {
 	if (!it->catch.sk)
-		owner_watch(&it->catch, net, it->entry.sk);
-	if (!owner_caught(&it->catch))
+		tcpdrop_owner_watch(&it->catch, net, it->entry.sk);
+	if (!tcpdrop_owner_caught(&it->catch))
 		return ABORT_BUSY;
-	return abort_sock(&d->walk, &it->entry, ABORT_SOCK);
+	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
 }
 
-static void try_again(struct dropper *d, struct deferred *it, struct owner_net *net)
+static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
+		      struct tcpdrop_owner_net *net)
 {
 	struct sock *sk = it->entry.sk;
 
@@ -437,21 +447,22 @@ static void try_again(struct dropper *d, struct deferred *it, struct owner_net *
 		return;
 	if (!sk)
 		look_again(d, it);
-	else if (sk_fullsock(sk) && !abort_is_child(sk))
+	else if (sk_fullsock(sk) && !tcpdrop_abort_is_child(sk))
 		note_verdict(d, it, catch_and_abort(d, it, net));
 	else
-		note_verdict(d, it, abort_sock(&d->walk, &it->entry, ABORT_NOTHING));
+		note_verdict(d, it,
+			     tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_NOTHING));
 }
 
 /* Returns whether there is anything left to try. */
-static bool try_all(struct dropper *d, struct owner_net *net)
+static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
 {
-	struct deferred *it, *next;
+	struct tcpdrop_deferred *it, *next;
 	bool left = false;
 
 	drop_children(d);
 	list_for_each_entry_safe(it, next, &d->deferred.list, list) {
-		if (drop_is_done(d))
+		if (tcpdrop_drop_is_done(d))
 			return false;
 		try_again(d, it, net);
 	}
@@ -461,7 +472,7 @@ static bool try_all(struct dropper *d, struct owner_net *net)
 }
 
 /**
- * drop_settle() - come back to all that was deferred
+ * tcpdrop_drop_settle() - come back to all that was deferred
  * @d: who drops; has nothing deferred any more then
  * @patience: how long to wait for owners, in jiffies; what was waited is taken
  *            off it
@@ -470,18 +481,18 @@ static bool try_all(struct dropper *d, struct owner_net *net)
  *
  * Context: process context; sleeps.
  */
-void drop_settle(struct dropper *d, unsigned long *patience)
+void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 {
 	unsigned long now, before = jiffies;
-	struct owner_net net;
-	struct deferred *it;
+	struct tcpdrop_owner_net net;
+	struct tcpdrop_deferred *it;
 
 	if (list_empty(&d->deferred.list))
 		return;
 
-	owner_net_init(&net);
+	tcpdrop_owner_net_init(&net);
 	while (try_all(d, &net) && *patience) {
-		owner_net_wait(&net);
+		tcpdrop_owner_net_wait(&net);
 		now = jiffies;
 		*patience -= min3(*patience, now - before, STANDSTILL);
 		before = now;
@@ -490,5 +501,5 @@ void drop_settle(struct dropper *d, unsigned long *patience)
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d))
 			count_failed(d);
-	deferred_free(&d->deferred);
+	tcpdrop_deferred_free(&d->deferred);
 }

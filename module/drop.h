@@ -16,7 +16,7 @@
 struct task_struct;
 
 /**
- * struct drop_result - what was done
+ * struct tcpdrop_drop_result - what was done
  * @matched: sockets that matched when their turn came, dropped or failed; all
  *           that match if they were more than allowed
  * @dropped: those of them that have left the tables
@@ -28,7 +28,7 @@ struct task_struct;
  * All who work on a commit count here; readers see it advance and need no
  * lock.
  */
-struct drop_result {
+struct tcpdrop_drop_result {
 	atomic_long_t matched;
 	atomic_long_t dropped;
 	atomic_long_t failed;
@@ -41,7 +41,7 @@ struct drop_result {
 #define DROP_OWNER_PATIENCE	(2 * HZ)
 
 /**
- * struct dropper - who drops, one task at a time
+ * struct tcpdrop_dropper - who drops, one task at a time
  * @walk: what to look through; the namespace is held by the user
  * @ends: what @walk looks for, if it looks for given ends
  * @task: a signal to whom ends it; NULL if none does
@@ -53,26 +53,26 @@ struct drop_result {
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
  */
-struct dropper {
-	struct walk walk;
-	struct conn ends;
+struct tcpdrop_dropper {
+	struct tcpdrop_walk walk;
+	struct tcpdrop_conn ends;
 	struct task_struct *task;
 	bool fatal;
-	struct drop_result *result;
+	struct tcpdrop_drop_result *result;
 	int *err;
-	struct batch batch;
+	struct tcpdrop_batch batch;
 	bool unborn;
-	struct deferred_set deferred;
+	struct tcpdrop_deferred_set deferred;
 };
 
-void dropper_init(struct dropper *d, const struct walk *walk,
-		  struct drop_result *result, int *err);
-void dropper_exit(struct dropper *d);
-void drop_stop(struct dropper *d, int err);
-bool drop_is_done(const struct dropper *d);
-void drop_bucket(struct dropper *d, unsigned int bucket);
-void drop_buckets(struct dropper *d);
-void drop_ends(struct dropper *d, const struct conn *ends);
-void drop_settle(struct dropper *d, unsigned long *patience);
+void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const struct tcpdrop_walk *walk,
+			  struct tcpdrop_drop_result *result, int *err);
+void tcpdrop_dropper_exit(struct tcpdrop_dropper *d);
+void tcpdrop_drop_stop(struct tcpdrop_dropper *d, int err);
+bool tcpdrop_drop_is_done(const struct tcpdrop_dropper *d);
+void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned int bucket);
+void tcpdrop_drop_buckets(struct tcpdrop_dropper *d);
+void tcpdrop_drop_ends(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends);
+void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience);
 
 #endif /* TCPDROP_DROP_H */

@@ -10,11 +10,11 @@ static int __init tcpdrop_init(void)
 {
 	int ret;
 
-	ret = abort_init();
+	ret = tcpdrop_abort_init();
 	if (ret)
 		return ret;
 
-	ret = commit_init();
+	ret = tcpdrop_commit_init();
 	if (ret)
 		return ret;
 
@@ -30,7 +30,7 @@ static int __init tcpdrop_init(void)
 undo_procfs:
 	tcpdrop_procfs_exit();
 undo_commit:
-	commit_exit();
+	tcpdrop_commit_exit();
 	return ret;
 }
 
@@ -38,7 +38,7 @@ static void __exit tcpdrop_exit(void)
 {
 	tcpdrop_configfs_exit();
 	tcpdrop_procfs_exit();
-	commit_exit();
+	tcpdrop_commit_exit();
 }
 
 module_init(tcpdrop_init);

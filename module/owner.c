@@ -20,15 +20,15 @@
 #include "owner.h"
 
 /**
- * owner_try() - become the owner of a socket if it has none
+ * tcpdrop_owner_try() - become the owner of a socket if it has none
  * @sk: the socket, on which the caller has a reference
  * @subclass: as for lock_sock_nested(): 0, or OWNER_LISTENER
  *
  * Context: process context; does not sleep.
  * Return: true if the caller owns it now, until release_sock() or
- * owner_pass(); false if it has another owner.
+ * tcpdrop_owner_pass(); false if it has another owner.
  */
-bool owner_try(struct sock *sk, unsigned int subclass)
+bool tcpdrop_owner_try(struct sock *sk, unsigned int subclass)
 {
 	bool taken;
 
@@ -43,7 +43,7 @@ bool owner_try(struct sock *sk, unsigned int subclass)
 }
 
 /**
- * owner_pass() - stop to own a socket, and wake nobody
+ * tcpdrop_owner_pass() - stop to own a socket, and wake nobody
  * @sk: the socket
  *
  * For the owner that calls what takes the ownership anew: those who sleep
@@ -52,7 +52,7 @@ bool owner_try(struct sock *sk, unsigned int subclass)
  *
  * Context: process context; does not sleep.
  */
-void owner_pass(struct sock *sk)
+void tcpdrop_owner_pass(struct sock *sk)
 {
 	cond_resched();
 	spin_lock_bh(&sk->sk_lock.slock);
@@ -61,15 +61,15 @@ void owner_pass(struct sock *sk)
 }
 
 /**
- * owner_wake() - wake those who wait to own a socket
+ * tcpdrop_owner_wake() - wake those who wait to own a socket
  * @sk: the socket, on which the caller has a reference
  *
- * To be called at some time after owner_pass(), in case that what was called
+ * To be called at some time after tcpdrop_owner_pass(), in case that what was called
  * after it has not locked the socket and so woken them.
  *
  * Context: any.
  */
-void owner_wake(struct sock *sk)
+void tcpdrop_owner_wake(struct sock *sk)
 {
 	spin_lock_bh(&sk->sk_lock.slock);
 	if (!sock_owned_by_user_nocheck(sk))
@@ -78,16 +78,16 @@ void owner_wake(struct sock *sk)
 }
 
 /**
- * owner_net_init() - prepare to catch sockets
+ * tcpdrop_owner_net_init() - prepare to catch sockets
  * @net: what the catches share
  */
-void owner_net_init(struct owner_net *net)
+void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net)
 {
 	init_waitqueue_head(&net->wait);
 	atomic_set(&net->caught, 0);
 }
 
-static void take_if_free(struct owner_catch *c)
+static void take_if_free(struct tcpdrop_owner_catch *c)
 {
 	lockdep_assert_held(&c->sk->sk_lock.slock);
 
@@ -99,21 +99,21 @@ static void take_if_free(struct owner_catch *c)
 	wake_up(&c->net->wait);
 }
 
-/* Called by release_sock() with the socket's spinlock held, and by owner_wake(). */
+/* Called by release_sock() with the socket's spinlock held, and by tcpdrop_owner_wake(). */
 static int catch_wake(struct wait_queue_entry *entry, unsigned int mode, int flags,
 		      void *key)
 {
-	take_if_free(container_of(entry, struct owner_catch, entry));
+	take_if_free(container_of(entry, struct tcpdrop_owner_catch, entry));
 	return 0;
 }
 
 /**
- * owner_net_wait() - sleep until a socket has been caught, for a tick at most
+ * tcpdrop_owner_net_wait() - sleep until a socket has been caught, for a tick at most
  * @net: what the catches share
  *
  * Context: process context; sleeps.
  */
-void owner_net_wait(struct owner_net *net)
+void tcpdrop_owner_net_wait(struct tcpdrop_owner_net *net)
 {
 	DEFINE_WAIT(wait);
 
@@ -124,17 +124,18 @@ void owner_net_wait(struct owner_net *net)
 }
 
 /**
- * owner_watch() - catch a socket as soon as it has no owner
- * @c: the catch; must stay where it is until owner_unwatch(), unless the
+ * tcpdrop_owner_watch() - catch a socket as soon as it has no owner
+ * @c: the catch; must stay where it is until tcpdrop_owner_unwatch(), unless the
  *     socket is found to be caught before
  * @net: told when that has happened
  * @sk: a full socket, on which the caller has a reference and keeps it
  *
  * Context: process context; does not sleep.
  */
-void owner_watch(struct owner_catch *c, struct owner_net *net, struct sock *sk)
+void tcpdrop_owner_watch(struct tcpdrop_owner_catch *c, struct tcpdrop_owner_net *net,
+			 struct sock *sk)
 {
-	*c = (struct owner_catch){ .sk = sk, .net = net };
+	*c = (struct tcpdrop_owner_catch){ .sk = sk, .net = net };
 	init_waitqueue_func_entry(&c->entry, catch_wake);
 	add_wait_queue(&sk->sk_lock.wq, &c->entry);
 
@@ -144,7 +145,7 @@ void owner_watch(struct owner_catch *c, struct owner_net *net, struct sock *sk)
 }
 
 /* Waits for a wake function that runs, so that it is the owner or it is not. */
-static bool stop_watching(struct owner_catch *c)
+static bool stop_watching(struct tcpdrop_owner_catch *c)
 {
 	struct sock *sk = c->sk;
 
@@ -158,25 +159,25 @@ static bool stop_watching(struct owner_catch *c)
 }
 
 /**
- * owner_caught() - has a socket been caught?
+ * tcpdrop_owner_caught() - has a socket been caught?
  * @c: the catch, watching
  *
  * Context: process context; does not sleep.
  * Return: true if the caller owns the socket now, until release_sock() or
- * owner_pass(), and @c does not watch any more.
+ * tcpdrop_owner_pass(), and @c does not watch any more.
  */
-bool owner_caught(struct owner_catch *c)
+bool tcpdrop_owner_caught(struct tcpdrop_owner_catch *c)
 {
 	return READ_ONCE(c->caught) && stop_watching(c);
 }
 
 /**
- * owner_unwatch() - give up on a socket
+ * tcpdrop_owner_unwatch() - give up on a socket
  * @c: the catch, watching or not; lets go of the socket if it has been caught
  *
  * Context: process context; may sleep.
  */
-void owner_unwatch(struct owner_catch *c)
+void tcpdrop_owner_unwatch(struct tcpdrop_owner_catch *c)
 {
 	struct sock *sk = c->sk;
 

@@ -16,37 +16,38 @@ struct sock;
 #define OWNER_LISTENER	2
 
 /**
- * struct owner_net - what the catches of one task share
+ * struct tcpdrop_owner_net - what the catches of one task share
  * @wait: woken when a socket has been caught
  * @caught: how many have been
  */
-struct owner_net {
+struct tcpdrop_owner_net {
 	wait_queue_head_t wait;
 	atomic_t caught;
 };
 
 /**
- * struct owner_catch - a socket that is to be caught
+ * struct tcpdrop_owner_catch - a socket that is to be caught
  * @entry: in the queue of those who wait for the socket
  * @sk: the socket, NULL if none is waited for
  * @net: whom to tell
  * @caught: the socket is the catcher's; set under the socket's spinlock
  */
-struct owner_catch {
+struct tcpdrop_owner_catch {
 	struct wait_queue_entry entry;
 	struct sock *sk;
-	struct owner_net *net;
+	struct tcpdrop_owner_net *net;
 	int caught;
 };
 
-bool owner_try(struct sock *sk, unsigned int subclass);
-void owner_pass(struct sock *sk);
-void owner_wake(struct sock *sk);
+bool tcpdrop_owner_try(struct sock *sk, unsigned int subclass);
+void tcpdrop_owner_pass(struct sock *sk);
+void tcpdrop_owner_wake(struct sock *sk);
 
-void owner_net_init(struct owner_net *net);
-void owner_net_wait(struct owner_net *net);
-void owner_watch(struct owner_catch *c, struct owner_net *net, struct sock *sk);
-bool owner_caught(struct owner_catch *c);
-void owner_unwatch(struct owner_catch *c);
+void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net);
+void tcpdrop_owner_net_wait(struct tcpdrop_owner_net *net);
+void tcpdrop_owner_watch(struct tcpdrop_owner_catch *c, struct tcpdrop_owner_net *net,
+			 struct sock *sk);
+bool tcpdrop_owner_caught(struct tcpdrop_owner_catch *c);
+void tcpdrop_owner_unwatch(struct tcpdrop_owner_catch *c);
 
 #endif /* TCPDROP_OWNER_H */

@@ -53,8 +53,8 @@
  * that is read in many pieces has every connection that lasts, once.
  */
 struct reader {
-	struct walk walk;
-	struct batch batch;
+	struct tcpdrop_walk walk;
+	struct tcpdrop_batch batch;
 	size_t next;
 	unsigned int bucket;
 };
@@ -96,8 +96,8 @@ struct proc_file {
  * @deaf: signals do not end it
  */
 struct tally {
-	struct dropper dropper;
-	struct drop_result result;
+	struct tcpdrop_dropper dropper;
+	struct tcpdrop_drop_result result;
 	int err;
 	size_t lines;
 	size_t malformed;
@@ -110,7 +110,7 @@ struct tally {
 /* Reading */
 
 /* The connection that is to be listed next. */
-static struct batch_entry *next_entry(struct reader *reader)
+static struct tcpdrop_batch_entry *next_entry(struct reader *reader)
 {
 	int ret;
 
@@ -121,11 +121,11 @@ static struct batch_entry *next_entry(struct reader *reader)
 			return ERR_PTR(-EINTR);
 
 		reader->next = 0;
-		batch_shrink(&reader->batch);
-		ret = walk_note(&reader->walk, reader->bucket, &reader->batch);
+		tcpdrop_batch_shrink(&reader->batch);
+		ret = tcpdrop_walk_note(&reader->walk, reader->bucket, &reader->batch);
 		if (ret)
 			return ERR_PTR(ret);
-		reader->bucket = walk_next(&reader->walk, reader->bucket + 1);
+		reader->bucket = tcpdrop_walk_next(&reader->walk, reader->bucket + 1);
 	}
 	return &reader->batch.v[reader->next];
 }
@@ -142,7 +142,7 @@ static void *list_start(struct seq_file *seq, loff_t *pos)
 	if (!*pos) {
 		reader->batch.nr = 0;
 		reader->next = 0;
-		reader->bucket = walk_next(&reader->walk, reader->walk.first);
+		reader->bucket = tcpdrop_walk_next(&reader->walk, reader->walk.first);
 	}
 	return next_entry(reader);
 }
@@ -162,17 +162,17 @@ static void list_stop(struct seq_file *seq, void *v)
 	struct proc_file *pf = seq->private;
 
 	if (!v) {
-		batch_free(&pf->reader.batch);
+		tcpdrop_batch_free(&pf->reader.batch);
 		pf->reader.next = 0;
 	}
 }
 
 static int list_show(struct seq_file *seq, void *v)
 {
-	const struct batch_entry *entry = v;
+	const struct tcpdrop_batch_entry *entry = v;
 	char line[CONN_LINE_MAX];
 
-	return seq_write(seq, line, conn_print(line, sizeof(line), &entry->conn));
+	return seq_write(seq, line, tcpdrop_conn_print(line, sizeof(line), &entry->conn));
 }
 
 static const struct seq_operations list_ops = {
@@ -186,16 +186,16 @@ static const struct seq_operations list_ops = {
 
 static void tally_init(struct tally *tally, struct net *net, bool deaf)
 {
-	struct walk walk;
+	struct tcpdrop_walk walk;
 
 	*tally = (struct tally){ .patience = DROP_OWNER_PATIENCE, .deaf = deaf };
-	walk_init_net(&walk, net);
-	dropper_init(&tally->dropper, &walk, &tally->result, &tally->err);
+	tcpdrop_walk_init_net(&walk, net);
+	tcpdrop_dropper_init(&tally->dropper, &walk, &tally->result, &tally->err);
 }
 
 static bool is_interrupted(const struct tally *tally)
 {
-	return !tally->deaf && signal_seen(current);
+	return !tally->deaf && tcpdrop_signal_seen(current);
 }
 
 /*
@@ -208,21 +208,21 @@ static void settle(struct tally *tally)
 {
 	tally->dropper.task = tally->deaf ? NULL : current;
 	tally->dropper.fatal = true;
-	drop_settle(&tally->dropper, &tally->patience);
+	tcpdrop_drop_settle(&tally->dropper, &tally->patience);
 	tally->dropper.task = NULL;
 	tally->deferred = 0;
 	tally->err = 0;
 }
 
 /* Drops what has these ends, now or in settle(). */
-static int drop_line(struct tally *tally, const struct conn *ends)
+static int drop_line(struct tally *tally, const struct tcpdrop_conn *ends)
 {
-	struct dropper *d = &tally->dropper;
+	struct tcpdrop_dropper *d = &tally->dropper;
 	int ret;
 
 	if (tally->deferred == DEFERRED_MAX)
 		settle(tally);
-	drop_ends(d, ends);
+	tcpdrop_drop_ends(d, ends);
 	ret = tally->err;
 	tally->err = 0;
 	tally->deferred += !ret && !list_empty(&d->deferred.list);
@@ -257,7 +257,7 @@ static int take_no_connection(struct tally *tally)
  */
 static int take_line(struct writer *writer, struct tally *tally)
 {
-	struct conn ends;
+	struct tcpdrop_conn ends;
 	int ret;
 
 	if (writer->len > LINE_LIMIT || memchr(writer->line, '\0', writer->len))
@@ -266,7 +266,7 @@ static int take_line(struct writer *writer, struct tally *tally)
 	writer->line[writer->len] = '\0';
 	if (is_skipped(writer->line))
 		return 0;
-	ret = conn_parse_ends(writer->line, &ends);
+	ret = tcpdrop_conn_parse_ends(writer->line, &ends);
 	if (ret == -ENODATA)
 		return take_no_connection(tally);
 	if (ret)
@@ -329,7 +329,9 @@ static int verdict(const struct writer *writer, struct tally *tally)
 		return -EBUSY;
 	if (!single || atomic_long_read(&tally->result.dropped))
 		return 0;
-	return tally->dropper.walk.ends && walk_has_exempt(&tally->dropper.walk) ? -EPERM : -ESRCH;
+	if (tally->dropper.walk.ends && tcpdrop_walk_has_exempt(&tally->dropper.walk))
+		return -EPERM;
+	return -ESRCH;
 }
 
 static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
@@ -351,7 +353,7 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 			taken += take_text(writer, &tally, page, len, &err);
 	}
 	settle(&tally);
-	dropper_exit(&tally.dropper);
+	tcpdrop_dropper_exit(&tally.dropper);
 
 	writer->lines = writer->len || err ? tally.lines : 0;
 	if (err)
@@ -430,7 +432,7 @@ static void take_last_line(struct proc_file *pf)
 		tally_init(&tally, pf->net, true);
 		take_line(writer, &tally);
 		settle(&tally);
-		dropper_exit(&tally.dropper);
+		tcpdrop_dropper_exit(&tally.dropper);
 	}
 	mutex_unlock(&writer->lock);
 }
@@ -444,14 +446,14 @@ static struct proc_file *proc_file_new(struct net *net)
 		return NULL;
 
 	pf->net = net;
-	walk_init_net(&pf->reader.walk, net);
+	tcpdrop_walk_init_net(&pf->reader.walk, net);
 	mutex_init(&pf->writer.lock);
 	return pf;
 }
 
 static void proc_file_free(struct proc_file *pf)
 {
-	batch_free(&pf->reader.batch);
+	tcpdrop_batch_free(&pf->reader.batch);
 	put_pid(pf->writer.owner);
 	mutex_destroy(&pf->writer.lock);
 	kfree(pf);

@@ -14,7 +14,7 @@
 #define RANGES_MIN	4
 
 /**
- * ranges_reserve() - make room for more ranges
+ * tcpdrop_ranges_reserve() - make room for more ranges
  * @set: the set
  * @more: how many ranges shall fit besides those it has
  *
@@ -24,15 +24,15 @@
  * Context: may sleep.
  * Return: 0, or -ENOMEM with the set as it was (perhaps sorted).
  */
-int ranges_reserve(struct ranges *set, size_t more)
+int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 {
-	struct key_range *v;
+	struct tcpdrop_key_range *v;
 	size_t cap;
 
 	if (set->cap - set->nr >= more)
 		return 0;
 
-	ranges_sort(set);
+	tcpdrop_ranges_sort(set);
 	if (set->cap - set->nr >= more && set->nr < set->cap / 2)
 		return 0;
 
@@ -52,18 +52,18 @@ int ranges_reserve(struct ranges *set, size_t more)
 }
 
 /**
- * ranges_add() - add one range
+ * tcpdrop_ranges_add() - add one range
  * @set: the set
  * @r: the range, copied
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with the set as it was.
  */
-int ranges_add(struct ranges *set, const struct key_range *r)
+int tcpdrop_ranges_add(struct tcpdrop_ranges *set, const struct tcpdrop_key_range *r)
 {
 	int ret;
 
-	ret = ranges_reserve(set, 1);
+	ret = tcpdrop_ranges_reserve(set, 1);
 	if (ret)
 		return ret;
 
@@ -73,11 +73,11 @@ int ranges_add(struct ranges *set, const struct key_range *r)
 }
 
 /**
- * ranges_append() - add all ranges of another set
+ * tcpdrop_ranges_append() - add all ranges of another set
  * @set: the set; the caller has reserved room for them
  * @other: the ranges to add, copied
  */
-void ranges_append(struct ranges *set, const struct ranges *other)
+void tcpdrop_ranges_append(struct tcpdrop_ranges *set, const struct tcpdrop_ranges *other)
 {
 	if (!other->nr)
 		return;
@@ -89,21 +89,21 @@ void ranges_append(struct ranges *set, const struct ranges *other)
 
 static int range_cmp(const void *a, const void *b)
 {
-	const struct key_range *x = a, *y = b;
+	const struct tcpdrop_key_range *x = a, *y = b;
 	int ret;
 
-	ret = range_key_cmp(&x->first, &y->first);
-	return ret ? ret : range_key_cmp(&x->last, &y->last);
+	ret = tcpdrop_range_key_cmp(&x->first, &y->first);
+	return ret ? ret : tcpdrop_range_key_cmp(&x->last, &y->last);
 }
 
 /**
- * ranges_sort() - bring a set into canonical order
+ * tcpdrop_ranges_sort() - bring a set into canonical order
  * @set: the set
  *
  * Ranges that overlap become one; ranges that only touch stay apart, so that
  * a reader finds the items as they were written.
  */
-void ranges_sort(struct ranges *set)
+void tcpdrop_ranges_sort(struct tcpdrop_ranges *set)
 {
 	size_t i, last = 0;
 
@@ -112,11 +112,11 @@ void ranges_sort(struct ranges *set)
 
 	sort(set->v, set->nr, sizeof(*set->v), range_cmp, NULL);
 	for (i = 1; i < set->nr; i++) {
-		const struct key_range *r = &set->v[i];
+		const struct tcpdrop_key_range *r = &set->v[i];
 
-		if (range_key_cmp(&r->first, &set->v[last].last) > 0)
+		if (tcpdrop_range_key_cmp(&r->first, &set->v[last].last) > 0)
 			set->v[++last] = *r;
-		else if (range_key_cmp(&r->last, &set->v[last].last) > 0)
+		else if (tcpdrop_range_key_cmp(&r->last, &set->v[last].last) > 0)
 			set->v[last].last = r->last;
 	}
 	set->nr = min(set->nr, last + 1);
@@ -124,55 +124,56 @@ void ranges_sort(struct ranges *set)
 }
 
 /**
- * ranges_find() - is a key in a set? For ranges_contain() only.
+ * tcpdrop_ranges_find() - is a key in a set? For tcpdrop_ranges_contain() only.
  * @set: the set, sorted
  * @key: the key
  *
  * Context: any.
  * Return: true if one of the ranges holds @key.
  */
-bool ranges_find(const struct ranges *set, const struct range_key *key)
+bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
+			 const struct tcpdrop_range_key *key)
 {
 	size_t low = 0, high = set->nr;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (range_key_cmp(&set->v[mid].last, key) < 0)
+		if (tcpdrop_range_key_cmp(&set->v[mid].last, key) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < set->nr && range_key_cmp(&set->v[low].first, key) <= 0;
+	return low < set->nr && tcpdrop_range_key_cmp(&set->v[low].first, key) <= 0;
 }
 
 /**
- * ranges_copy() - copy a set
- * @dst: an empty set; owns the copy, to be freed by ranges_free()
+ * tcpdrop_ranges_copy() - copy a set
+ * @dst: an empty set; owns the copy, to be freed by tcpdrop_ranges_free()
  * @src: the set to copy
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @dst empty.
  */
-int ranges_copy(struct ranges *dst, const struct ranges *src)
+int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges *src)
 {
 	int ret;
 
-	ret = ranges_reserve(dst, src->nr);
+	ret = tcpdrop_ranges_reserve(dst, src->nr);
 	if (ret)
 		return ret;
 
-	ranges_append(dst, src);
+	tcpdrop_ranges_append(dst, src);
 	dst->unsorted = src->unsorted;
 	return 0;
 }
 
 /**
- * ranges_free() - empty a set and give back its memory
+ * tcpdrop_ranges_free() - empty a set and give back its memory
  * @set: the set, usable again afterwards
  */
-void ranges_free(struct ranges *set)
+void tcpdrop_ranges_free(struct tcpdrop_ranges *set)
 {
 	kvfree(set->v);
-	*set = (struct ranges){};
+	*set = (struct tcpdrop_ranges){};
 }

@@ -9,43 +9,43 @@
 #include <linux/types.h>
 
 /**
- * struct range_key - a point that a range starts or ends at
+ * struct tcpdrop_range_key - a point that a range starts or ends at
  * @space: keeps apart what must never be compared (IPv4 and IPv6); 0 elsewhere
  * @hi: upper 64 bits, host byte order
  * @lo: lower 64 bits, host byte order
  */
-struct range_key {
+struct tcpdrop_range_key {
 	u32 space;
 	u64 hi;
 	u64 lo;
 };
 
 /**
- * struct key_range - the keys from @first to @last, both included, of one space
+ * struct tcpdrop_key_range - the keys from @first to @last, both included, of one space
  * @first: the lowest key
  * @last: the highest key
  */
-struct key_range {
-	struct range_key first;
-	struct range_key last;
+struct tcpdrop_key_range {
+	struct tcpdrop_range_key first;
+	struct tcpdrop_range_key last;
 };
 
 /**
- * struct ranges - a set of ranges; all zero is the empty set
+ * struct tcpdrop_ranges - a set of ranges; all zero is the empty set
  * @v: the ranges, owned by the set
  * @nr: ranges in use
  * @cap: ranges that fit in @v
- * @unsorted: appended to since the last ranges_sort()
+ * @unsorted: appended to since the last tcpdrop_ranges_sort()
  */
-struct ranges {
-	struct key_range *v;
+struct tcpdrop_ranges {
+	struct tcpdrop_key_range *v;
 	size_t nr;
 	size_t cap;
 	bool unsorted;
 };
 
-static inline int range_key_cmp(const struct range_key *a,
-				const struct range_key *b)
+static inline int tcpdrop_range_key_cmp(const struct tcpdrop_range_key *a,
+					const struct tcpdrop_range_key *b)
 {
 	if (a->space != b->space)
 		return a->space < b->space ? -1 : 1;
@@ -56,30 +56,32 @@ static inline int range_key_cmp(const struct range_key *a,
 	return 0;
 }
 
-static inline bool range_is_single(const struct key_range *r)
+static inline bool tcpdrop_range_is_single(const struct tcpdrop_key_range *r)
 {
-	return !range_key_cmp(&r->first, &r->last);
+	return !tcpdrop_range_key_cmp(&r->first, &r->last);
 }
 
-int ranges_reserve(struct ranges *set, size_t more);
-int ranges_add(struct ranges *set, const struct key_range *r);
-void ranges_append(struct ranges *set, const struct ranges *other);
-void ranges_sort(struct ranges *set);
-bool ranges_find(const struct ranges *set, const struct range_key *key);
-int ranges_copy(struct ranges *dst, const struct ranges *src);
-void ranges_free(struct ranges *set);
+int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more);
+int tcpdrop_ranges_add(struct tcpdrop_ranges *set, const struct tcpdrop_key_range *r);
+void tcpdrop_ranges_append(struct tcpdrop_ranges *set, const struct tcpdrop_ranges *other);
+void tcpdrop_ranges_sort(struct tcpdrop_ranges *set);
+bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
+			 const struct tcpdrop_range_key *key);
+int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges *src);
+void tcpdrop_ranges_free(struct tcpdrop_ranges *set);
 
 /**
- * ranges_contain() - is a key in a set?
+ * tcpdrop_ranges_contain() - is a key in a set?
  * @set: the set, sorted; most are empty, which is seen without a call
  * @key: the key
  *
  * Context: any.
  * Return: true if one of the ranges holds @key.
  */
-static inline bool ranges_contain(const struct ranges *set, const struct range_key *key)
+static inline bool tcpdrop_ranges_contain(const struct tcpdrop_ranges *set,
+					  const struct tcpdrop_range_key *key)
 {
-	return set->nr && ranges_find(set, key);
+	return set->nr && tcpdrop_ranges_find(set, key);
 }
 
 #endif /* TCPDROP_RANGES_H */

@@ -30,8 +30,8 @@
  * @print: turns a range into an item, returns its length
  */
 struct item_type {
-	int (*parse)(struct ranges *into, char *item, const char **reason);
-	int (*print)(char *buf, size_t size, const struct key_range *r);
+	int (*parse)(struct tcpdrop_ranges *into, char *item, const char **reason);
+	int (*print)(char *buf, size_t size, const struct tcpdrop_key_range *r);
 };
 
 /* One item of a list as it was written; refers to the written text. */
@@ -43,15 +43,15 @@ struct token {
 /* Addresses */
 
 /* A key whose @bits lowest bits are ones. */
-static struct range_key low_bits(unsigned int bits)
+static struct tcpdrop_range_key low_bits(unsigned int bits)
 {
-	return (struct range_key){
+	return (struct tcpdrop_range_key){
 		.hi = bits > 64 ? GENMASK_ULL(bits - 65, 0) : 0,
 		.lo = bits ? GENMASK_ULL(min(bits, 64U) - 1, 0) : 0,
 	};
 }
 
-static unsigned int addr_width(const struct range_key *addr)
+static unsigned int addr_width(const struct tcpdrop_range_key *addr)
 {
 	return addr->space == CONN_IPV4 ? 32 : 128;
 }
@@ -65,7 +65,7 @@ static int parse_number(const char *text, u64 max, u64 *value)
 }
 
 /* A v4-mapped address that belongs to a range of IPv6 is no IPv4 address. */
-static void unmap(struct range_key *addr)
+static void unmap(struct tcpdrop_range_key *addr)
 {
 	if (addr->space == CONN_IPV4) {
 		addr->space = CONN_IPV6;
@@ -74,15 +74,15 @@ static void unmap(struct range_key *addr)
 }
 
 /* Of a v4-mapped address whose prefix reaches into the IPv4 part, the IPv4 prefix. */
-static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
+static int parse_prefix(char *addr, const char *prefix, struct tcpdrop_key_range *r,
 			const char **reason)
 {
 	bool mapped = strchr(addr, ':');
-	struct range_key host;
+	struct tcpdrop_range_key host;
 	u64 len;
 
 	*reason = "not an address";
-	if (conn_parse_addr(addr, &r->first))
+	if (tcpdrop_conn_parse_addr(addr, &r->first))
 		return -EINVAL;
 	mapped = mapped && r->first.space == CONN_IPV4;
 
@@ -103,13 +103,14 @@ static int parse_prefix(char *addr, const char *prefix, struct key_range *r,
 	return 0;
 }
 
-static int parse_addr_range(char *first, char *last, struct key_range *r,
+static int parse_addr_range(char *first, char *last, struct tcpdrop_key_range *r,
 			    const char **reason)
 {
 	bool mapped = strchr(first, ':') && strchr(last, ':');
 
 	*reason = "not an address";
-	if (conn_parse_addr(first, &r->first) || conn_parse_addr(last, &r->last))
+	if (tcpdrop_conn_parse_addr(first, &r->first) ||
+	    tcpdrop_conn_parse_addr(last, &r->last))
 		return -EINVAL;
 	if (mapped && r->first.space != r->last.space) {
 		unmap(&r->first);
@@ -119,12 +120,12 @@ static int parse_addr_range(char *first, char *last, struct key_range *r,
 	if (r->first.space != r->last.space)
 		return -EINVAL;
 	*reason = "a reversed range";
-	return range_key_cmp(&r->first, &r->last) > 0 ? -EINVAL : 0;
+	return tcpdrop_range_key_cmp(&r->first, &r->last) > 0 ? -EINVAL : 0;
 }
 
-static int addr_parse(struct ranges *into, char *item, const char **reason)
+static int addr_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
 {
-	struct key_range r;
+	struct tcpdrop_key_range r;
 	char *sep;
 	int ret;
 
@@ -137,37 +138,37 @@ static int addr_parse(struct ranges *into, char *item, const char **reason)
 		ret = parse_addr_range(item, sep, &r, reason);
 	} else {
 		*reason = "not an address";
-		ret = conn_parse_addr(item, &r.first);
+		ret = tcpdrop_conn_parse_addr(item, &r.first);
 		r.last = r.first;
 	}
-	return ret ? ret : ranges_add(into, &r);
+	return ret ? ret : tcpdrop_ranges_add(into, &r);
 }
 
 /* The prefix length of a range that is a prefix, or -1. */
-static int range_prefix(const struct key_range *r)
+static int range_prefix(const struct tcpdrop_key_range *r)
 {
 	u64 hi = r->first.hi ^ r->last.hi, lo = r->first.lo ^ r->last.lo;
 	unsigned int bits = hweight64(hi) + hweight64(lo);
-	struct range_key host = low_bits(bits);
+	struct tcpdrop_range_key host = low_bits(bits);
 
 	if (host.hi != hi || host.lo != lo || r->first.hi & hi || r->first.lo & lo)
 		return -1;
 	return addr_width(&r->first) - bits;
 }
 
-static int addr_print(char *buf, size_t size, const struct key_range *r)
+static int addr_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
 	int prefix = range_prefix(r);
 	int len;
 
-	len = conn_print_addr(buf, size, &r->first);
-	if (range_is_single(r))
+	len = tcpdrop_conn_print_addr(buf, size, &r->first);
+	if (tcpdrop_range_is_single(r))
 		return len;
 	if (prefix >= 0)
 		return len + scnprintf(buf + len, size - len, "/%d", prefix);
 
 	len += scnprintf(buf + len, size - len, "-");
-	return len + conn_print_addr(buf + len, size - len, &r->last);
+	return len + tcpdrop_conn_print_addr(buf + len, size - len, &r->last);
 }
 
 static const struct item_type addr_type = {
@@ -177,21 +178,21 @@ static const struct item_type addr_type = {
 
 /* Ports */
 
-static int parse_port(const char *text, struct range_key *key)
+static int parse_port(const char *text, struct tcpdrop_range_key *key)
 {
 	u16 port;
 	int ret;
 
-	ret = conn_parse_port(text, &port);
+	ret = tcpdrop_conn_parse_port(text, &port);
 	if (!ret)
-		*key = (struct range_key){ .lo = port };
+		*key = (struct tcpdrop_range_key){ .lo = port };
 	return ret;
 }
 
-static int port_parse(struct ranges *into, char *item, const char **reason)
+static int port_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
 {
 	char *dash = strchr(item, '-');
-	struct key_range r;
+	struct tcpdrop_key_range r;
 
 	if (dash)
 		*dash++ = '\0';
@@ -200,14 +201,14 @@ static int port_parse(struct ranges *into, char *item, const char **reason)
 	if (parse_port(item, &r.first) || parse_port(dash ? dash : item, &r.last))
 		return -EINVAL;
 	*reason = "a reversed range";
-	if (range_key_cmp(&r.first, &r.last) > 0)
+	if (tcpdrop_range_key_cmp(&r.first, &r.last) > 0)
 		return -EINVAL;
-	return ranges_add(into, &r);
+	return tcpdrop_ranges_add(into, &r);
 }
 
-static int number_print(char *buf, size_t size, const struct key_range *r)
+static int number_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
-	if (range_is_single(r))
+	if (tcpdrop_range_is_single(r))
 		return scnprintf(buf, size, "%llu", (unsigned long long)r->first.lo);
 	return scnprintf(buf, size, "%llu-%llu", (unsigned long long)r->first.lo,
 			 (unsigned long long)r->last.lo);
@@ -220,10 +221,10 @@ static const struct item_type port_type = {
 
 /* States: their keys are ranks, so that they are printed in that order. */
 
-static int state_parse(struct ranges *into, char *item, const char **reason)
+static int state_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
 {
-	unsigned int states = conn_states_by_name(item);
-	struct key_range r = {};
+	unsigned int states = tcpdrop_conn_states_by_name(item);
+	struct tcpdrop_key_range r = {};
 	unsigned int rank;
 	int ret;
 
@@ -232,21 +233,21 @@ static int state_parse(struct ranges *into, char *item, const char **reason)
 		return -EINVAL;
 
 	for (rank = 0; rank < CONN_STATE_RANKS; rank++) {
-		if (!(states & BIT(conn_state_by_rank(rank))))
+		if (!(states & BIT(tcpdrop_conn_state_by_rank(rank))))
 			continue;
 		r.first.lo = rank;
 		r.last.lo = rank;
-		ret = ranges_add(into, &r);
+		ret = tcpdrop_ranges_add(into, &r);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-static int state_print(char *buf, size_t size, const struct key_range *r)
+static int state_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
 	return scnprintf(buf, size, "%s",
-			 conn_state_name(conn_state_by_rank(r->first.lo)));
+			 tcpdrop_conn_state_name(tcpdrop_conn_state_by_rank(r->first.lo)));
 }
 
 static const struct item_type state_type = {
@@ -254,22 +255,22 @@ static const struct item_type state_type = {
 	.print = state_print,
 };
 
-static unsigned int states_of(const struct ranges *set)
+static unsigned int states_of(const struct tcpdrop_ranges *set)
 {
 	unsigned int states = 0;
 	size_t i;
 
 	for (i = 0; i < set->nr; i++)
-		states |= BIT(conn_state_by_rank(set->v[i].first.lo));
+		states |= BIT(tcpdrop_conn_state_by_rank(set->v[i].first.lo));
 	return states;
 }
 
 /* Names: their keys are their characters, so that they are sorted as text. */
 
-static struct range_key name_key(const char *name)
+static struct tcpdrop_range_key name_key(const char *name)
 {
 	size_t len = strnlen(name, RULE_NAME_MAX);
-	struct range_key key = {};
+	struct tcpdrop_range_key key = {};
 	size_t i;
 
 	for (i = 0; i < len; i++) {
@@ -298,9 +299,9 @@ static bool is_name(const char *text)
 	       strcmp(text, "any") && strcmp(text, "...");
 }
 
-static int name_parse(struct ranges *into, char *item, const char **reason)
+static int name_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
 {
-	struct key_range r;
+	struct tcpdrop_key_range r;
 
 	*reason = "not a name";
 	if (!is_name(item))
@@ -308,10 +309,10 @@ static int name_parse(struct ranges *into, char *item, const char **reason)
 
 	r.first = name_key(item);
 	r.last = r.first;
-	return ranges_add(into, &r);
+	return tcpdrop_ranges_add(into, &r);
 }
 
-static int name_print(char *buf, size_t size, const struct key_range *r)
+static int name_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
 	char name[RULE_NAME_MAX] = "";
 	size_t i;
@@ -329,7 +330,7 @@ static const struct item_type name_type = {
 };
 
 /* LISTEN is meant only where it is named, so it is not part of "everything". */
-static unsigned int selected_states(const struct selector *sel)
+static unsigned int selected_states(const struct tcpdrop_selector *sel)
 {
 	unsigned int yes = states_of(&sel->yes);
 
@@ -355,18 +356,18 @@ static const struct {
 };
 
 /**
- * rule_attr_name() - what an attribute is called
+ * tcpdrop_rule_attr_name() - what an attribute is called
  * @attr: the attribute
  *
  * Return: its name, as that of its file.
  */
-const char *rule_attr_name(enum rule_attr attr)
+const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
 {
 	return attrs[attr].name;
 }
 
 /**
- * rule_error_set() - say why a write is refused
+ * tcpdrop_rule_error_set() - say why a write is refused
  * @err: where to
  * @attr: the name of the file written to
  * @item: what offends, of @len characters; long ones are cut, and what does
@@ -374,8 +375,8 @@ const char *rule_attr_name(enum rule_attr attr)
  * @len: length of @item
  * @reason: why
  */
-void rule_error_set(struct rule_error *err, const char *attr,
-		    const char *item, size_t len, const char *reason)
+void tcpdrop_rule_error_set(struct tcpdrop_rule_error *err, const char *attr,
+			    const char *item, size_t len, const char *reason)
 {
 	size_t quoted = min_t(size_t, len, ITEM_QUOTE_MAX);
 	char quote[ITEM_QUOTE_MAX + 1];
@@ -389,51 +390,53 @@ void rule_error_set(struct rule_error *err, const char *attr,
 		  quoted < len ? "..." : "", reason);
 }
 
-static void selector_free(struct selector *sel)
+static void selector_free(struct tcpdrop_selector *sel)
 {
-	ranges_free(&sel->yes);
-	ranges_free(&sel->no);
+	tcpdrop_ranges_free(&sel->yes);
+	tcpdrop_ranges_free(&sel->no);
 }
 
-static bool selector_is_set(const struct selector *sel)
+static bool selector_is_set(const struct tcpdrop_selector *sel)
 {
 	return sel->yes.nr || sel->no.nr;
 }
 
-static int selector_append(struct selector *sel, const struct selector *more)
+static int selector_append(struct tcpdrop_selector *sel,
+			   const struct tcpdrop_selector *more)
 {
 	int ret;
 
-	ret = ranges_reserve(&sel->yes, more->yes.nr);
+	ret = tcpdrop_ranges_reserve(&sel->yes, more->yes.nr);
 	if (ret)
 		return ret;
-	ret = ranges_reserve(&sel->no, more->no.nr);
+	ret = tcpdrop_ranges_reserve(&sel->no, more->no.nr);
 	if (ret)
 		return ret;
 
-	ranges_append(&sel->yes, &more->yes);
-	ranges_append(&sel->no, &more->no);
+	tcpdrop_ranges_append(&sel->yes, &more->yes);
+	tcpdrop_ranges_append(&sel->no, &more->no);
 	return 0;
 }
 
 /* Empties @new. */
-static void selector_replace(struct selector *sel, struct selector *new)
+static void selector_replace(struct tcpdrop_selector *sel, struct tcpdrop_selector *new)
 {
 	selector_free(sel);
 	*sel = *new;
-	*new = (struct selector){};
+	*new = (struct tcpdrop_selector){};
 }
 
-static void selector_sort(struct selector *sel)
+static void selector_sort(struct tcpdrop_selector *sel)
 {
-	ranges_sort(&sel->yes);
-	ranges_sort(&sel->no);
+	tcpdrop_ranges_sort(&sel->yes);
+	tcpdrop_ranges_sort(&sel->no);
 }
 
-static bool selector_match(const struct selector *sel, const struct range_key *key)
+static bool selector_match(const struct tcpdrop_selector *sel,
+			   const struct tcpdrop_range_key *key)
 {
-	return (!sel->yes.nr || ranges_contain(&sel->yes, key)) &&
-	       !ranges_contain(&sel->no, key);
+	return (!sel->yes.nr || tcpdrop_ranges_contain(&sel->yes, key)) &&
+	       !tcpdrop_ranges_contain(&sel->no, key);
 }
 
 /* The kernel's isspace() takes a Latin-1 byte for one as well. */
@@ -468,7 +471,7 @@ static bool text_clears(const char *text, size_t len)
 	       skip_blanks(text + 3, end) == end;
 }
 
-static int parse_item(const struct item_type *type, struct selector *sel,
+static int parse_item(const struct item_type *type, struct tcpdrop_selector *sel,
 		      const struct token *token, const char **reason)
 {
 	bool negated = *token->text == '!';
@@ -488,7 +491,7 @@ static int parse_item(const struct item_type *type, struct selector *sel,
 }
 
 /* On failure @token is the item that was refused. */
-static int parse_list(const struct item_type *type, struct selector *sel,
+static int parse_list(const struct item_type *type, struct tcpdrop_selector *sel,
 		      const char *text, size_t len, struct token *token,
 		      const char **reason)
 {
@@ -513,12 +516,12 @@ static int parse_list(const struct item_type *type, struct selector *sel,
 	} while (true);
 }
 
-static int store_list(struct rule *rule, enum rule_attr attr, const char *text,
-		      size_t len, struct token *bad, const char **reason)
+static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+		      const char *text, size_t len, struct token *bad, const char **reason)
 {
-	struct selector *sel = &rule->sel[attr];
+	struct tcpdrop_selector *sel = &rule->sel[attr];
 	bool add = len && *text == '+';
-	struct selector new = {};
+	struct tcpdrop_selector new = {};
 	int ret = 0;
 
 	if (add) {
@@ -547,7 +550,7 @@ static struct token trim(const char *text, size_t len)
 	return (struct token){ text, end - text };
 }
 
-static int store_max(struct rule *rule, const struct token *token,
+static int store_max(struct tcpdrop_rule *rule, const struct token *token,
 		     const char **reason)
 {
 	char number[24];
@@ -576,7 +579,7 @@ static int store_netns(const struct token *token, const char **reason)
 }
 
 /**
- * rule_store() - write an attribute
+ * tcpdrop_rule_store() - write an attribute
  * @rule: the rule
  * @attr: the attribute
  * @text: what is written, @len characters
@@ -587,8 +590,8 @@ static int store_netns(const struct token *token, const char **reason)
  * Return: 0; -EINVAL if @text is not of the attribute's grammar, -ENOMEM; the
  * rule is as it was then.
  */
-int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
-	       size_t len, struct rule_error *err)
+int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+		       const char *text, size_t len, struct tcpdrop_rule_error *err)
 {
 	const char *reason = "not text";
 	struct token token = trim(text, len);
@@ -606,15 +609,15 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
 	if (ret == -ENOMEM)
 		reason = "out of memory";
 	if (ret)
-		rule_error_set(err, rule_attr_name(attr), token.text, token.len,
-			       reason);
+		tcpdrop_rule_error_set(err, tcpdrop_rule_attr_name(attr), token.text,
+				       token.len, reason);
 	else if (attr == RULE_STATE)
 		rule->states = selected_states(&rule->sel[RULE_STATE]);
 	return ret;
 }
 
 /**
- * rule_written() - note what became of a write to an attribute
+ * tcpdrop_rule_written() - note what became of a write to an attribute
  * @refusals: what the rule has been refused
  * @attr: the attribute
  * @text: what was written
@@ -624,8 +627,9 @@ int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
  * Only a write of the whole makes up for a refusal: what is added to a list
  * leaves it without what was refused.
  */
-void rule_written(struct rule_refusals *refusals, enum rule_attr attr,
-		  const char *text, size_t len, const struct rule_error *err)
+void tcpdrop_rule_written(struct tcpdrop_rule_refusals *refusals,
+			  enum tcpdrop_rule_attr attr, const char *text, size_t len,
+			  const struct tcpdrop_rule_error *err)
 {
 	bool adds = attr < RULE_NR_SELECTORS && len && *text == '+';
 
@@ -636,13 +640,14 @@ void rule_written(struct rule_refusals *refusals, enum rule_attr attr,
 }
 
 /**
- * rule_refused() - may a rule not be committed for what it has been refused?
+ * tcpdrop_rule_refused() - may a rule not be committed for what it has been refused?
  * @refusals: what the rule has been refused
  * @err: set to the reason if so
  *
  * Return: true if an attribute does not hold what was last written to it.
  */
-bool rule_refused(const struct rule_refusals *refusals, struct rule_error *err)
+bool tcpdrop_rule_refused(const struct tcpdrop_rule_refusals *refusals,
+			  struct tcpdrop_rule_error *err)
 {
 	unsigned int attr;
 	const char *text;
@@ -653,7 +658,7 @@ bool rule_refused(const struct rule_refusals *refusals, struct rule_error *err)
 			continue;
 		/* The text goes on with a colon behind the name. */
 		scnprintf(err->text, sizeof(err->text), "commit: \"1\": %s was refused%s",
-			  rule_attr_name(attr), strchr(text, ':'));
+			  tcpdrop_rule_attr_name(attr), strchr(text, ':'));
 		return true;
 	}
 	return false;
@@ -692,7 +697,7 @@ static bool line_add(struct line *line, const char *item, size_t len, bool negat
 }
 
 /* Prints one of the two sets of a list; false if not all of it fitted. */
-static bool show_ranges(const struct item_type *type, const struct ranges *set,
+static bool show_ranges(const struct item_type *type, const struct tcpdrop_ranges *set,
 			bool negated, struct line *line)
 {
 	char item[ITEM_MAX];
@@ -707,12 +712,12 @@ static bool show_ranges(const struct item_type *type, const struct ranges *set,
 	return true;
 }
 
-static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
+static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
 		     size_t size)
 {
 	const struct item_type *type = attrs[attr].type;
 	struct line line = { .buf = buf, .size = min_t(size_t, size, LINE_LIMIT + 1) };
-	struct selector *sel = &rule->sel[attr];
+	struct tcpdrop_selector *sel = &rule->sel[attr];
 	size_t more;
 
 	if (!selector_is_set(sel))
@@ -729,16 +734,17 @@ static int show_list(struct rule *rule, enum rule_attr attr, char *buf,
 }
 
 /**
- * rule_show() - read an attribute
+ * tcpdrop_rule_show() - read an attribute
  * @rule: the rule; its lists are sorted by that
  * @attr: the attribute
  * @buf: where to
  * @size: of @buf
  *
- * Return: the length of the line, which rule_store() takes back unless it ends
+ * Return: the length of the line, which tcpdrop_rule_store() takes back unless it ends
  * in " ... N more", N being how many items did not fit; "..." is no item.
  */
-int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size)
+int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
+		      size_t size)
 {
 	if (attr < RULE_NR_SELECTORS)
 		return show_list(rule, attr, buf, size);
@@ -748,19 +754,19 @@ int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size)
 }
 
 /**
- * rule_init() - make a rule with nothing set
+ * tcpdrop_rule_init() - make a rule with nothing set
  * @rule: the rule, whatever it held
  */
-void rule_init(struct rule *rule)
+void tcpdrop_rule_init(struct tcpdrop_rule *rule)
 {
-	*rule = (struct rule){ .states = CONN_STATES_ALL };
+	*rule = (struct tcpdrop_rule){ .states = CONN_STATES_ALL };
 }
 
 /**
- * rule_destroy() - give back what a rule has allocated
+ * tcpdrop_rule_destroy() - give back what a rule has allocated
  * @rule: the rule, to be initialised before it is used again
  */
-void rule_destroy(struct rule *rule)
+void tcpdrop_rule_destroy(struct tcpdrop_rule *rule)
 {
 	unsigned int i;
 
@@ -769,39 +775,39 @@ void rule_destroy(struct rule *rule)
 }
 
 /**
- * rule_copy() - take a snapshot of a rule, ready to match
- * @dst: whatever it held; to be freed by rule_destroy() if this succeeds
+ * tcpdrop_rule_copy() - take a snapshot of a rule, ready to match
+ * @dst: whatever it held; to be freed by tcpdrop_rule_destroy() if this succeeds
  * @src: the rule; its lists are sorted by that
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
-int rule_copy(struct rule *dst, struct rule *src)
+int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 {
 	unsigned int i;
 	int ret = 0;
 
-	rule_init(dst);
+	tcpdrop_rule_init(dst);
 	dst->states = src->states;
 	dst->max = src->max;
 	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
 		selector_sort(&src->sel[i]);
-		ret = ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
+		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
 		if (!ret)
-			ret = ranges_copy(&dst->sel[i].no, &src->sel[i].no);
+			ret = tcpdrop_ranges_copy(&dst->sel[i].no, &src->sel[i].no);
 	}
 	if (ret)
-		rule_destroy(dst);
+		tcpdrop_rule_destroy(dst);
 	return ret;
 }
 
 /**
- * rule_selects() - does a rule say which sockets it means?
+ * tcpdrop_rule_selects() - does a rule say which sockets it means?
  * @rule: the rule
  *
  * Return: false if it would match everything for want of a selector.
  */
-bool rule_selects(const struct rule *rule)
+bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule)
 {
 	unsigned int i;
 
@@ -812,28 +818,30 @@ bool rule_selects(const struct rule *rule)
 }
 
 /* Either end makes a positive item match; an excluded one must be at neither. */
-static bool match_port(const struct selector *sel, const struct range_key *sport,
-		       const struct range_key *dport)
+static bool match_port(const struct tcpdrop_selector *sel,
+		       const struct tcpdrop_range_key *sport,
+		       const struct tcpdrop_range_key *dport)
 {
-	if (ranges_contain(&sel->no, sport) || ranges_contain(&sel->no, dport))
+	if (tcpdrop_ranges_contain(&sel->no, sport) ||
+	    tcpdrop_ranges_contain(&sel->no, dport))
 		return false;
-	return !sel->yes.nr || ranges_contain(&sel->yes, sport) ||
-	       ranges_contain(&sel->yes, dport);
+	return !sel->yes.nr || tcpdrop_ranges_contain(&sel->yes, sport) ||
+	       tcpdrop_ranges_contain(&sel->yes, dport);
 }
 
 /**
- * rule_match() - does a rule mean a connection?
- * @rule: a rule made by rule_copy()
+ * tcpdrop_rule_match() - does a rule mean a connection?
+ * @rule: a rule made by tcpdrop_rule_copy()
  * @conn: the connection
  *
  * Context: any.
  * Return: true if every attribute that is set matches.
  */
-bool rule_match(const struct rule *rule, const struct conn *conn)
+bool tcpdrop_rule_match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn)
 {
-	const struct range_key sport = { .lo = conn->sport };
-	const struct range_key dport = { .lo = conn->dport };
-	const struct selector *sel = rule->sel;
+	const struct tcpdrop_range_key sport = { .lo = conn->sport };
+	const struct tcpdrop_range_key dport = { .lo = conn->dport };
+	const struct tcpdrop_selector *sel = rule->sel;
 
 	return rule->states & BIT(conn->state) &&
 	       selector_match(&sel[RULE_SPORT], &sport) &&
@@ -844,30 +852,31 @@ bool rule_match(const struct rule *rule, const struct conn *conn)
 }
 
 /**
- * rule_has() - is a list attribute set?
+ * tcpdrop_rule_has() - is a list attribute set?
  * @rule: the rule
  * @attr: the attribute, below RULE_NR_SELECTORS
  *
  * Context: any.
  * Return: true if it has an item.
  */
-bool rule_has(const struct rule *rule, enum rule_attr attr)
+bool tcpdrop_rule_has(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr)
 {
 	return selector_is_set(&rule->sel[attr]);
 }
 
 /**
- * rule_match_name() - does a rule mean a name?
- * @rule: a rule made by rule_copy()
+ * tcpdrop_rule_match_name() - does a rule mean a name?
+ * @rule: a rule made by tcpdrop_rule_copy()
  * @attr: an attribute that lists names, and is set
  * @name: "" of a socket that has none, NULL of one that cannot have any
  *
  * Context: any.
  * Return: true if it matches; NULL never does.
  */
-bool rule_match_name(const struct rule *rule, enum rule_attr attr, const char *name)
+bool tcpdrop_rule_match_name(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+			     const char *name)
 {
-	struct range_key key;
+	struct tcpdrop_range_key key;
 
 	if (!name)
 		return false;
@@ -875,24 +884,24 @@ bool rule_match_name(const struct rule *rule, enum rule_attr attr, const char *n
 	return selector_match(&rule->sel[attr], &key);
 }
 
-static bool only_key(const struct selector *sel, struct range_key *key)
+static bool only_key(const struct tcpdrop_selector *sel, struct tcpdrop_range_key *key)
 {
-	if (sel->yes.nr != 1 || !range_is_single(&sel->yes.v[0]))
+	if (sel->yes.nr != 1 || !tcpdrop_range_is_single(&sel->yes.v[0]))
 		return false;
 	*key = sel->yes.v[0].first;
 	return true;
 }
 
 /**
- * rule_exact() - does a rule name both ends of a single connection?
- * @rule: a rule made by rule_copy()
+ * tcpdrop_rule_exact() - does a rule name both ends of a single connection?
+ * @rule: a rule made by tcpdrop_rule_copy()
  * @ends: filled with the addresses and ports if so
  *
  * Return: true if no other pair of ends can match.
  */
-bool rule_exact(const struct rule *rule, struct conn *ends)
+bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *ends)
 {
-	struct range_key sport, dport;
+	struct tcpdrop_range_key sport, dport;
 
 	if (!only_key(&rule->sel[RULE_SADDR], &ends->saddr) ||
 	    !only_key(&rule->sel[RULE_DADDR], &ends->daddr) ||

@@ -13,7 +13,7 @@
 #include "ranges.h"
 
 /* The attributes; those below RULE_NR_SELECTORS are lists. */
-enum rule_attr {
+enum tcpdrop_rule_attr {
 	RULE_SADDR,
 	RULE_DADDR,
 	RULE_SPORT,
@@ -29,23 +29,23 @@ enum rule_attr {
 };
 
 /**
- * struct selector - a list attribute
+ * struct tcpdrop_selector - a list attribute
  * @yes: the positive items; none of them means everything
  * @no: the excluded ones
  */
-struct selector {
-	struct ranges yes;
-	struct ranges no;
+struct tcpdrop_selector {
+	struct tcpdrop_ranges yes;
+	struct tcpdrop_ranges no;
 };
 
 /**
- * struct rule - a rule; all zero and rule_init() is one that has nothing set
- * @sel: the lists, by enum rule_attr
+ * struct tcpdrop_rule - a rule; all zero and tcpdrop_rule_init() is one that has nothing set
+ * @sel: the lists, by enum tcpdrop_rule_attr
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
  * @max: the most sockets that a commit may drop, 0 for no limit
  */
-struct rule {
-	struct selector sel[RULE_NR_SELECTORS];
+struct tcpdrop_rule {
+	struct tcpdrop_selector sel[RULE_NR_SELECTORS];
 	unsigned int states;
 	u64 max;
 };
@@ -56,42 +56,46 @@ struct rule {
 #define RULE_ERROR_MAX	160
 
 /**
- * struct rule_error - why a write was refused, in one line
+ * struct tcpdrop_rule_error - why a write was refused, in one line
  * @text: the line without its newline, empty if nothing was refused
  */
-struct rule_error {
+struct tcpdrop_rule_error {
 	char text[RULE_ERROR_MAX];
 };
 
 /**
- * struct rule_refusals - what a rule has been refused; all zero is nothing
+ * struct tcpdrop_rule_refusals - what a rule has been refused; all zero is nothing
  * @of: for each attribute why the last write that was refused was, for as long
  *      as no whole write has been taken since; empty otherwise
  */
-struct rule_refusals {
-	struct rule_error of[RULE_NR_ATTRS];
+struct tcpdrop_rule_refusals {
+	struct tcpdrop_rule_error of[RULE_NR_ATTRS];
 };
 
-void rule_init(struct rule *rule);
-void rule_destroy(struct rule *rule);
-int rule_copy(struct rule *dst, struct rule *src);
+void tcpdrop_rule_init(struct tcpdrop_rule *rule);
+void tcpdrop_rule_destroy(struct tcpdrop_rule *rule);
+int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src);
 
-int rule_store(struct rule *rule, enum rule_attr attr, const char *text,
-	       size_t len, struct rule_error *err);
-int rule_show(struct rule *rule, enum rule_attr attr, char *buf, size_t size);
+int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+		       const char *text, size_t len, struct tcpdrop_rule_error *err);
+int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
+		      size_t size);
 
-void rule_written(struct rule_refusals *refusals, enum rule_attr attr,
-		  const char *text, size_t len, const struct rule_error *err);
-bool rule_refused(const struct rule_refusals *refusals, struct rule_error *err);
+void tcpdrop_rule_written(struct tcpdrop_rule_refusals *refusals,
+			  enum tcpdrop_rule_attr attr, const char *text, size_t len,
+			  const struct tcpdrop_rule_error *err);
+bool tcpdrop_rule_refused(const struct tcpdrop_rule_refusals *refusals,
+			  struct tcpdrop_rule_error *err);
 
-bool rule_selects(const struct rule *rule);
-bool rule_match(const struct rule *rule, const struct conn *conn);
-bool rule_has(const struct rule *rule, enum rule_attr attr);
-bool rule_match_name(const struct rule *rule, enum rule_attr attr, const char *name);
-bool rule_exact(const struct rule *rule, struct conn *ends);
+bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule);
+bool tcpdrop_rule_match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn);
+bool tcpdrop_rule_has(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr);
+bool tcpdrop_rule_match_name(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+			     const char *name);
+bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *ends);
 
-const char *rule_attr_name(enum rule_attr attr);
-void rule_error_set(struct rule_error *err, const char *attr,
-		    const char *item, size_t len, const char *reason);
+const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr);
+void tcpdrop_rule_error_set(struct tcpdrop_rule_error *err, const char *attr,
+			    const char *item, size_t len, const char *reason);
 
 #endif /* TCPDROP_RULE_H */

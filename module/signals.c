@@ -25,7 +25,7 @@ static bool is_noticed(const struct task_struct *task, int sig)
 }
 
 /**
- * signal_seen() - is there a signal that the task will see?
+ * tcpdrop_signal_seen() - is there a signal that the task will see?
  * @task: current, or a task that waits in the kernel for the caller
  *
  * signal_pending() says yes as well when the task is to be frozen, traced or
@@ -37,7 +37,7 @@ static bool is_noticed(const struct task_struct *task, int sig)
  * does more than to stop the task, and is none of those that are ignored unless
  * there is a handler.
  */
-bool signal_seen(const struct task_struct *task)
+bool tcpdrop_signal_seen(const struct task_struct *task)
 {
 	sigset_t set;
 	int sig;

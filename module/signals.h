@@ -6,6 +6,6 @@
 
 struct task_struct;
 
-bool signal_seen(const struct task_struct *task);
+bool tcpdrop_signal_seen(const struct task_struct *task);
 
 #endif /* TCPDROP_SIGNALS_H */

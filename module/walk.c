@@ -38,7 +38,7 @@
 
 static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_MAX);
 
-static struct inet_hashinfo *walk_hashinfo(const struct walk *walk)
+static struct inet_hashinfo *walk_hashinfo(const struct tcpdrop_walk *walk)
 {
 	return net_hashinfo(walk->net);
 }
@@ -48,14 +48,14 @@ static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
 	return hashinfo->ehash_mask + 1;
 }
 
-static u32 ends_hash(const struct net *net, const struct conn *ends)
+static u32 ends_hash(const struct net *net, const struct tcpdrop_conn *ends)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	struct in6_addr saddr, daddr;
 
 	if (ends->saddr.space == CONN_IPV6) {
-		saddr = conn_ipv6_addr(&ends->saddr);
-		daddr = conn_ipv6_addr(&ends->daddr);
+		saddr = tcpdrop_conn_ipv6_addr(&ends->saddr);
+		daddr = tcpdrop_conn_ipv6_addr(&ends->daddr);
 		return inet6_ehashfn(net, &saddr, ends->sport, &daddr,
 				     htons(ends->dport));
 	}
@@ -64,14 +64,14 @@ static u32 ends_hash(const struct net *net, const struct conn *ends)
 			    htonl(ends->daddr.lo), htons(ends->dport));
 }
 
-static void look_at_one(struct walk *walk, const struct conn *ends)
+static void look_at_one(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
 {
 	walk->first = ends_hash(walk->net, ends) & walk_hashinfo(walk)->ehash_mask;
 	walk->end = walk->first + 1;
 }
 
 /**
- * walk_permitted() - may the calling process look and drop?
+ * tcpdrop_walk_permitted() - may the calling process look and drop?
  *
  * A worker of io_uring has the namespaces that its process had when the worker
  * was made, which may not be those that it has now.
@@ -80,7 +80,7 @@ static void look_at_one(struct walk *walk, const struct conn *ends)
  * Return: 0; -EPERM if it lacks CAP_NET_ADMIN over its network namespace;
  * -EOPNOTSUPP if nobody can tell which that is.
  */
-int walk_permitted(void)
+int tcpdrop_walk_permitted(void)
 {
 	if (current->flags & PF_IO_WORKER)
 		return -EOPNOTSUPP;
@@ -88,31 +88,31 @@ int walk_permitted(void)
 }
 
 /**
- * walk_init() - prepare to look for what a rule means
- * @walk: the walk, to be given back by walk_exit() if this succeeds
- * @rule: a rule made by rule_copy(); must outlive the walk
+ * tcpdrop_walk_init() - prepare to look for what a rule means
+ * @walk: the walk, to be given back by tcpdrop_walk_exit() if this succeeds
+ * @rule: a rule made by tcpdrop_rule_copy(); must outlive the walk
  *
  * The namespace is that of the calling process, and is held.  A socket does
  * not hold its namespace in every state, so nobody may touch one of another.
  *
  * Context: process context.
- * Return: 0, or the error of walk_permitted().
+ * Return: 0, or the error of tcpdrop_walk_permitted().
  */
-int walk_init(struct walk *walk, const struct rule *rule)
+int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule)
 {
 	struct inet_hashinfo *hashinfo;
-	struct conn ends;
+	struct tcpdrop_conn ends;
 	int ret;
 
-	ret = walk_permitted();
+	ret = tcpdrop_walk_permitted();
 	if (ret)
 		return ret;
 
-	*walk = (struct walk){
+	*walk = (struct tcpdrop_walk){
 		.rule = rule,
 		.net = get_net(current->nsproxy->net_ns),
 	};
-	if (rule_exact(rule, &ends)) {
+	if (tcpdrop_rule_exact(rule, &ends)) {
 		look_at_one(walk, &ends);
 		return 0;
 	}
@@ -125,7 +125,7 @@ int walk_init(struct walk *walk, const struct rule *rule)
 }
 
 /**
- * walk_init_net() - prepare to look for all connections of a namespace
+ * tcpdrop_walk_init_net() - prepare to look for all connections of a namespace
  * @walk: the walk; nothing has to be given back
  * @net: the namespace, on which the caller has a reference for as long as the
  *       walk lasts
@@ -134,36 +134,37 @@ int walk_init(struct walk *walk, const struct rule *rule)
  *
  * Context: any.
  */
-void walk_init_net(struct walk *walk, struct net *net)
+void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net)
 {
-	static const struct rule everything = { .states = CONN_STATES_ALL };
+	static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
 
-	*walk = (struct walk){ .rule = &everything, .net = net };
+	*walk = (struct tcpdrop_walk){ .rule = &everything, .net = net };
 	walk->end = ehash_size(walk_hashinfo(walk));
 }
 
 /**
- * walk_init_ends() - prepare to look for the sockets with given ends
+ * tcpdrop_walk_init_ends() - prepare to look for the sockets with given ends
  * @walk: the walk; nothing has to be given back
- * @net: as for walk_init_net()
+ * @net: as for tcpdrop_walk_init_net()
  * @ends: the ends; must outlive the walk
  *
- * As walk_init_net(), but all that can match is in one bucket.
+ * As tcpdrop_walk_init_net(), but all that can match is in one bucket.
  *
  * Context: any.
  */
-void walk_init_ends(struct walk *walk, struct net *net, const struct conn *ends)
+void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
+			    const struct tcpdrop_conn *ends)
 {
-	walk_init_net(walk, net);
+	tcpdrop_walk_init_net(walk, net);
 	walk->ends = ends;
 	look_at_one(walk, ends);
 }
 
 /**
- * walk_exit() - give back what walk_init() took
+ * tcpdrop_walk_exit() - give back what tcpdrop_walk_init() took
  * @walk: the walk
  */
-void walk_exit(struct walk *walk)
+void tcpdrop_walk_exit(struct tcpdrop_walk *walk)
 {
 	put_net(walk->net);
 }
@@ -194,20 +195,20 @@ static bool sock_is_ipv6(const struct sock *sk)
 #endif
 
 /* Reads nothing but what sockets of every kind have in struct sock_common. */
-static void conn_from_sock(struct conn *conn, const struct sock *sk)
+static void conn_from_sock(struct tcpdrop_conn *conn, const struct sock *sk)
 {
 	conn->state = sock_conn_state(sk);
 	conn->sport = sk->sk_num;
 	conn->dport = ntohs(sk->sk_dport);
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sock_is_ipv6(sk)) {
-		conn->saddr = conn_ipv6_key(&sk->sk_v6_rcv_saddr);
-		conn->daddr = conn_ipv6_key(&sk->sk_v6_daddr);
+		conn->saddr = tcpdrop_conn_ipv6_key(&sk->sk_v6_rcv_saddr);
+		conn->daddr = tcpdrop_conn_ipv6_key(&sk->sk_v6_daddr);
 		return;
 	}
 #endif
-	conn->saddr = conn_ipv4_key(sk->sk_rcv_saddr);
-	conn->daddr = conn_ipv4_key(sk->sk_daddr);
+	conn->saddr = tcpdrop_conn_ipv4_key(sk->sk_rcv_saddr);
+	conn->daddr = tcpdrop_conn_ipv4_key(sk->sk_daddr);
 }
 
 /*
@@ -297,25 +298,25 @@ static const char *sock_ulp(const struct sock *sk)
 	return ops ? ops->name : "";
 }
 
-static bool same_ends(const struct conn *a, const struct conn *b)
+static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b)
 {
 	return a->sport == b->sport && a->dport == b->dport &&
-	       !range_key_cmp(&a->saddr, &b->saddr) &&
-	       !range_key_cmp(&a->daddr, &b->daddr);
+	       !tcpdrop_range_key_cmp(&a->saddr, &b->saddr) &&
+	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
 }
 
 /* What a rule does not ask for is not read. */
-static bool names_match(const struct rule *rule, const struct sock *sk)
+static bool names_match(const struct tcpdrop_rule *rule, const struct sock *sk)
 {
-	if (rule_has(rule, RULE_CONGESTION) &&
-	    !rule_match_name(rule, RULE_CONGESTION, sock_congestion(sk)))
+	if (tcpdrop_rule_has(rule, RULE_CONGESTION) &&
+	    !tcpdrop_rule_match_name(rule, RULE_CONGESTION, sock_congestion(sk)))
 		return false;
-	return !rule_has(rule, RULE_ULP) ||
-	       rule_match_name(rule, RULE_ULP, sock_ulp(sk));
+	return !tcpdrop_rule_has(rule, RULE_ULP) ||
+	       tcpdrop_rule_match_name(rule, RULE_ULP, sock_ulp(sk));
 }
 
-static bool walk_match(const struct walk *walk, const struct sock *sk,
-		       struct conn *conn)
+static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
+		       struct tcpdrop_conn *conn)
 {
 	if (!net_eq(sock_net(sk), walk->net))
 		return false;
@@ -323,15 +324,15 @@ static bool walk_match(const struct walk *walk, const struct sock *sk,
 	conn_from_sock(conn, sk);
 	if (walk->ends && !same_ends(conn, walk->ends))
 		return false;
-	return rule_match(walk->rule, conn) && !sock_is_exempt(sk) &&
+	return tcpdrop_rule_match(walk->rule, conn) && !sock_is_exempt(sk) &&
 	       names_match(walk->rule, sk);
 }
 
-static void walk_chain(const struct walk *walk, struct hlist_nulls_head *chain,
-		       walk_visit_t visit, void *arg)
+static void walk_chain(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
+		       tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct hlist_nulls_node *node;
-	struct conn conn;
+	struct tcpdrop_conn conn;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
@@ -339,8 +340,8 @@ static void walk_chain(const struct walk *walk, struct hlist_nulls_head *chain,
 			visit(sk, &conn, arg);
 }
 
-static void walk_established(const struct walk *walk, unsigned int bucket,
-			     walk_visit_t visit, void *arg)
+static void walk_established(const struct tcpdrop_walk *walk, unsigned int bucket,
+			     tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
@@ -354,8 +355,8 @@ static void walk_established(const struct walk *walk, unsigned int bucket,
  * Bottom halves stay on, as everywhere that the kernel takes this lock: on
  * PREEMPT_RT turning them off is a lock too, which ranks below this one.
  */
-static void walk_listeners(const struct walk *walk, unsigned int bucket,
-			   walk_visit_t visit, void *arg)
+static void walk_listeners(const struct tcpdrop_walk *walk, unsigned int bucket,
+			   tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct inet_listen_hashbucket *listeners;
 
@@ -366,7 +367,7 @@ static void walk_listeners(const struct walk *walk, unsigned int bucket,
 }
 
 /**
- * walk_bucket() - visit the matching sockets of one bucket
+ * tcpdrop_walk_bucket() - visit the matching sockets of one bucket
  * @walk: the walk
  * @bucket: its number, from @walk->first to below @walk->end
  * @visit: called for each of them
@@ -374,8 +375,8 @@ static void walk_listeners(const struct walk *walk, unsigned int bucket,
  *
  * Context: process context; takes the bucket's lock.
  */
-void walk_bucket(const struct walk *walk, unsigned int bucket,
-		 walk_visit_t visit, void *arg)
+void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
+			 tcpdrop_walk_visit_t visit, void *arg)
 {
 	unsigned int size = ehash_size(walk_hashinfo(walk));
 
@@ -391,20 +392,20 @@ static bool has_children(const struct sock *sk)
 	return READ_ONCE(inet_csk(sk)->icsk_accept_queue.rskq_accept_head);
 }
 
-static void pin_parents(const struct walk *walk, struct hlist_nulls_head *chain,
-			struct batch *parents)
+static void pin_parents(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
+			struct tcpdrop_batch *parents)
 {
-	static const struct conn unused;
+	static const struct tcpdrop_conn unused;
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
 		if (net_eq(sock_net(sk), walk->net) && has_children(sk) &&
-		    batch_add(parents, sk, &unused))
+		    tcpdrop_batch_add(parents, sk, &unused))
 			sock_hold(sk);
 }
 
-static void unpin(struct batch *batch)
+static void unpin(struct tcpdrop_batch *batch)
 {
 	size_t i;
 
@@ -413,15 +414,16 @@ static void unpin(struct batch *batch)
 }
 
 /**
- * walk_parents() - pin the listeners that have children
+ * tcpdrop_walk_parents() - pin the listeners that have children
  * @walk: the walk
- * @bucket: of the listeners' table, below walk_nr_parents()
+ * @bucket: of the listeners' table, below tcpdrop_walk_nr_parents()
  * @parents: filled with them; the caller has a reference on each
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @parents empty.
  */
-int walk_parents(const struct walk *walk, unsigned int bucket, struct batch *parents)
+int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
+			 struct tcpdrop_batch *parents)
 {
 	struct inet_listen_hashbucket *listeners;
 	int ret;
@@ -433,7 +435,7 @@ int walk_parents(const struct walk *walk, unsigned int bucket, struct batch *par
 
 	do {
 		unpin(parents);
-		ret = parents->missed || !parents->cap ? batch_grow(parents) : 0;
+		ret = parents->missed || !parents->cap ? tcpdrop_batch_grow(parents) : 0;
 		if (ret)
 			return ret;
 		spin_lock(&listeners->lock);
@@ -444,43 +446,43 @@ int walk_parents(const struct walk *walk, unsigned int bucket, struct batch *par
 }
 
 /**
- * walk_nr_parents() - how many buckets the listeners' table has
+ * tcpdrop_walk_nr_parents() - how many buckets the listeners' table has
  * @walk: the walk
  *
  * Return: their number.
  */
-unsigned int walk_nr_parents(const struct walk *walk)
+unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk)
 {
 	return listen_table_size(walk_hashinfo(walk));
 }
 
 /**
- * walk_is_linked() - is a socket in its table?
+ * tcpdrop_walk_is_linked() - is a socket in its table?
  * @sk: the socket, on which the caller has a reference
  *
  * Context: any; no lock is needed, and none makes the answer last.
  * Return: true if it is.
  */
-bool walk_is_linked(const struct sock *sk)
+bool tcpdrop_walk_is_linked(const struct sock *sk)
 {
 	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
 }
 
 /**
- * walk_has_exempt() - is there a socket that matches, but is not to be dropped?
+ * tcpdrop_walk_has_exempt() - is there a socket that matches, but is not to be dropped?
  * @walk: the walk, for given ends
  *
  * Context: process context; takes the lock of the only bucket.
  * Return: true if one has these ends that belongs to the kernel or is in
  * TCP_REPAIR.
  */
-bool walk_has_exempt(const struct walk *walk)
+bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 {
 	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, walk->first);
 	struct hlist_nulls_node *node;
 	bool found = false;
-	struct conn conn;
+	struct tcpdrop_conn conn;
 	struct sock *sk;
 
 	spin_lock_bh(lock);
@@ -495,7 +497,7 @@ bool walk_has_exempt(const struct walk *walk)
 }
 
 /**
- * walk_has_successor() - did another socket take over a connection?
+ * tcpdrop_walk_has_successor() - did another socket take over a connection?
  * @walk: the walk
  * @sk: a socket of the established table, on which the caller has a reference
  * @conn: its facts
@@ -503,15 +505,15 @@ bool walk_has_exempt(const struct walk *walk)
  * Context: process context; takes the bucket's lock.
  * Return: true if another socket is linked that has the same ends and device.
  */
-bool walk_has_successor(const struct walk *walk, const struct sock *sk,
-			const struct conn *conn)
+bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct sock *sk,
+				const struct tcpdrop_conn *conn)
 {
 	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
 	u32 hash = ends_hash(walk->net, conn);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, hash);
 	struct hlist_nulls_node *node;
 	bool found = false;
-	struct conn other;
+	struct tcpdrop_conn other;
 	struct sock *osk;
 
 	spin_lock_bh(lock);
@@ -527,7 +529,7 @@ bool walk_has_successor(const struct walk *walk, const struct sock *sk,
 }
 
 /**
- * walk_rematch() - does a socket that matched still do so?
+ * tcpdrop_walk_rematch() - does a socket that matched still do so?
  * @walk: the walk
  * @sk: the socket, on which the caller has a reference
  * @conn: its facts when it matched; its state is brought up to date
@@ -539,11 +541,12 @@ bool walk_has_successor(const struct walk *walk, const struct sock *sk,
  * Return: true if it is still linked, has the same ends and a state that the
  * rule means.
  */
-bool walk_rematch(const struct walk *walk, struct sock *sk, struct conn *conn)
+bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
+			  struct tcpdrop_conn *conn)
 {
-	struct conn now;
+	struct tcpdrop_conn now;
 
-	if (!walk_is_linked(sk))
+	if (!tcpdrop_walk_is_linked(sk))
 		return false;
 	if (sk_fullsock(sk)) {
 		conn_from_sock(&now, sk);
@@ -565,7 +568,7 @@ static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
 }
 
 /**
- * walk_next() - find the next bucket that is worth its lock
+ * tcpdrop_walk_next() - find the next bucket that is worth its lock
  * @walk: the walk
  * @bucket: where to begin; @walk->first, or one past the bucket just done
  *
@@ -575,7 +578,7 @@ static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
  * Context: may sleep, to let others run.
  * Return: the number of a bucket that was not empty, or @walk->end.
  */
-unsigned int walk_next(const struct walk *walk, unsigned int bucket)
+unsigned int tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned int bucket)
 {
 	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
 
@@ -589,7 +592,7 @@ unsigned int walk_next(const struct walk *walk, unsigned int bucket)
 }
 
 /**
- * batch_add() - note a matching socket
+ * tcpdrop_batch_add() - note a matching socket
  * @batch: the batch
  * @sk: the socket; whether it is pinned is up to the caller
  * @conn: its facts
@@ -597,39 +600,40 @@ unsigned int walk_next(const struct walk *walk, unsigned int bucket)
  * Context: any.
  * Return: false if there was no room.
  */
-bool batch_add(struct batch *batch, struct sock *sk, const struct conn *conn)
+bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk,
+		       const struct tcpdrop_conn *conn)
 {
 	if (batch->nr == batch->cap) {
 		batch->missed++;
 		return false;
 	}
-	batch->v[batch->nr++] = (struct batch_entry){ sk, *conn };
+	batch->v[batch->nr++] = (struct tcpdrop_batch_entry){ sk, *conn };
 	return true;
 }
 
 /**
- * batch_free() - give back the memory of a batch
+ * tcpdrop_batch_free() - give back the memory of a batch
  * @batch: the batch, emptied by that
  *
  * Context: may sleep.
  */
-void batch_free(struct batch *batch)
+void tcpdrop_batch_free(struct tcpdrop_batch *batch)
 {
 	kvfree(batch->v);
-	*batch = (struct batch){};
+	*batch = (struct tcpdrop_batch){};
 }
 
 /**
- * batch_grow() - make room for what was missed
+ * tcpdrop_batch_grow() - make room for what was missed
  * @batch: the batch, emptied by that
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with the room that it had.
  */
-int batch_grow(struct batch *batch)
+int tcpdrop_batch_grow(struct tcpdrop_batch *batch)
 {
 	size_t cap = max_t(size_t, BATCH_MIN, 2 * (batch->cap + batch->missed));
-	struct batch_entry *v;
+	struct tcpdrop_batch_entry *v;
 
 	batch->nr = 0;
 	batch->missed = 0;
@@ -644,25 +648,25 @@ int batch_grow(struct batch *batch)
 }
 
 /**
- * batch_shrink() - give back what only a long chain takes
+ * tcpdrop_batch_shrink() - give back what only a long chain takes
  * @batch: the batch, emptied by that
  *
  * Context: may sleep.
  */
-void batch_shrink(struct batch *batch)
+void tcpdrop_batch_shrink(struct tcpdrop_batch *batch)
 {
 	batch->nr = 0;
 	if (batch->cap > 2 * BATCH_MIN)
-		batch_free(batch);
+		tcpdrop_batch_free(batch);
 }
 
-static void note_visit(struct sock *sk, const struct conn *conn, void *arg)
+static void note_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
 {
-	batch_add(arg, sk, conn);
+	tcpdrop_batch_add(arg, sk, conn);
 }
 
 /**
- * walk_note() - note the matching sockets of one bucket
+ * tcpdrop_walk_note() - note the matching sockets of one bucket
  * @walk: the walk
  * @bucket: its number, from @walk->first to below @walk->end
  * @batch: filled with their facts, and those of no others; nothing is pinned
@@ -670,22 +674,23 @@ static void note_visit(struct sock *sk, const struct conn *conn, void *arg)
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @batch empty.
  */
-int walk_note(const struct walk *walk, unsigned int bucket, struct batch *batch)
+int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned int bucket,
+		      struct tcpdrop_batch *batch)
 {
 	int ret;
 
 	batch->nr = 0;
-	walk_bucket(walk, bucket, note_visit, batch);
+	tcpdrop_walk_bucket(walk, bucket, note_visit, batch);
 	while (batch->missed) {
-		ret = batch_grow(batch);
+		ret = tcpdrop_batch_grow(batch);
 		if (ret)
 			return ret;
-		walk_bucket(walk, bucket, note_visit, batch);
+		tcpdrop_walk_bucket(walk, bucket, note_visit, batch);
 	}
 	return 0;
 }
 
-static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
+static void count_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
 {
 	u64 *count = arg;
 
@@ -693,7 +698,7 @@ static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
 }
 
 /**
- * walk_count() - how many sockets match
+ * tcpdrop_walk_count() - how many sockets match
  * @walk: the walk
  *
  * Signals do not end it: the longest table takes a fraction of a second.
@@ -701,13 +706,13 @@ static void count_visit(struct sock *sk, const struct conn *conn, void *arg)
  * Context: may sleep.
  * Return: their number.
  */
-u64 walk_count(const struct walk *walk)
+u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk)
 {
-	unsigned int bucket = walk_next(walk, walk->first);
+	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
 	u64 count = 0;
 
-	for (; bucket != walk->end; bucket = walk_next(walk, bucket + 1))
-		walk_bucket(walk, bucket, count_visit, &count);
+	for (; bucket != walk->end; bucket = tcpdrop_walk_next(walk, bucket + 1))
+		tcpdrop_walk_bucket(walk, bucket, count_visit, &count);
 	return count;
 }
 
@@ -741,26 +746,26 @@ static int text_reserve(struct text *text, size_t more)
 	return 0;
 }
 
-static int list_bucket(const struct walk *walk, unsigned int bucket,
-		       struct batch *batch, struct text *text)
+static int list_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
+		       struct tcpdrop_batch *batch, struct text *text)
 {
 	size_t i;
 	int ret;
 
-	ret = walk_note(walk, bucket, batch);
+	ret = tcpdrop_walk_note(walk, bucket, batch);
 	if (ret)
 		return ret;
 	ret = text_reserve(text, batch->nr * CONN_LINE_MAX);
 	if (ret)
 		return ret;
 	for (i = 0; i < batch->nr; i++)
-		text->len += conn_print(text->buf + text->len,
-					text->cap - text->len, &batch->v[i].conn);
+		text->len += tcpdrop_conn_print(text->buf + text->len,
+						text->cap - text->len, &batch->v[i].conn);
 	return 0;
 }
 
 /**
- * walk_list() - list the sockets that match, a line each
+ * tcpdrop_walk_list() - list the sockets that match, a line each
  * @walk: the walk
  * @list: set to the text, to be freed by kvfree(); NULL if there are none
  * @len: set to its length
@@ -769,21 +774,21 @@ static int list_bucket(const struct walk *walk, unsigned int bucket,
  * Return: 0, -ENOMEM, -EFBIG if the text came to 1 GiB, or -EINTR if the
  * process was killed meanwhile.
  */
-int walk_list(const struct walk *walk, char **list, size_t *len)
+int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
 {
-	unsigned int bucket = walk_next(walk, walk->first);
-	struct batch batch = {};
+	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
+	struct tcpdrop_batch batch = {};
 	struct text text = {};
 	int ret = 0;
 
-	for (; bucket != walk->end && !ret; bucket = walk_next(walk, bucket + 1)) {
+	for (; bucket != walk->end && !ret; bucket = tcpdrop_walk_next(walk, bucket + 1)) {
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else
 			ret = list_bucket(walk, bucket, &batch, &text);
 	}
 
-	batch_free(&batch);
+	tcpdrop_batch_free(&batch);
 	if (ret) {
 		kvfree(text.buf);
 		return ret;

@@ -15,41 +15,41 @@
 long shim_allocations = -1;
 
 FIXTURE(model) {
-	struct rule rule;
-	struct rule_error error;
+	struct tcpdrop_rule rule;
+	struct tcpdrop_rule_error error;
 	char text[4096];
 };
 
 FIXTURE_SETUP(model)
 {
-	rule_init(&self->rule);
+	tcpdrop_rule_init(&self->rule);
 	self->error.text[0] = '\0';
 }
 
 FIXTURE_TEARDOWN(model)
 {
-	rule_destroy(&self->rule);
+	tcpdrop_rule_destroy(&self->rule);
 }
 
-static enum rule_attr attr_by_name(const char *name)
+static enum tcpdrop_rule_attr attr_by_name(const char *name)
 {
 	unsigned int attr;
 
 	for (attr = 0; attr < RULE_NR_ATTRS; attr++)
-		if (!strcmp(name, rule_attr_name(attr)))
+		if (!strcmp(name, tcpdrop_rule_attr_name(attr)))
 			break;
 	return attr;
 }
 
-static int store(struct rule *rule, const char *attr, const char *text,
-		 struct rule_error *error)
+static int store(struct tcpdrop_rule *rule, const char *attr, const char *text,
+		 struct tcpdrop_rule_error *error)
 {
-	return rule_store(rule, attr_by_name(attr), text, strlen(text), error);
+	return tcpdrop_rule_store(rule, attr_by_name(attr), text, strlen(text), error);
 }
 
-static const char *show(struct rule *rule, const char *attr, char text[4096])
+static const char *show(struct tcpdrop_rule *rule, const char *attr, char text[4096])
 {
-	int len = rule_show(rule, attr_by_name(attr), text, 4096);
+	int len = tcpdrop_rule_show(rule, attr_by_name(attr), text, 4096);
 
 	if (len && text[len - 1] == '\n')
 		text[len - 1] = '\0';
@@ -59,10 +59,10 @@ static const char *show(struct rule *rule, const char *attr, char text[4096])
 TEST_F(model, takes_and_refuses_what_the_grammar_says)
 {
 	const struct grammar_case *c;
-	struct rule rule;
+	struct tcpdrop_rule rule;
 
 	for (c = grammar_cases; c < grammar_cases + ARRAY_SIZE(grammar_cases); c++) {
-		rule_init(&rule);
+		tcpdrop_rule_init(&rule);
 		if (c->first)
 			ASSERT_EQ(0, store(&rule, c->attr, c->first, &self->error));
 		EXPECT_EQ(-c->err, store(&rule, c->attr, c->write, &self->error))
@@ -73,7 +73,7 @@ TEST_F(model, takes_and_refuses_what_the_grammar_says)
 		} else {
 			EXPECT_STREQ(c->read, show(&rule, c->attr, self->text));
 		}
-		rule_destroy(&rule);
+		tcpdrop_rule_destroy(&rule);
 	}
 }
 
@@ -116,21 +116,21 @@ TEST_F(model, without_memory_refuses_and_stays_as_it_was)
 
 TEST_F(model, copies_completely_or_not_at_all)
 {
-	struct rule copy;
+	struct tcpdrop_rule copy;
 	long allocations;
 
 	ASSERT_EQ(0, store(&self->rule, "sport", "80,!22", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "daddr", "10.0.0.1", &self->error));
 	for (allocations = 0; allocations < 3; allocations++) {
 		shim_allocations = allocations;
-		EXPECT_EQ(-ENOMEM, rule_copy(&copy, &self->rule));
+		EXPECT_EQ(-ENOMEM, tcpdrop_rule_copy(&copy, &self->rule));
 	}
 	shim_allocations = allocations;
-	EXPECT_EQ(0, rule_copy(&copy, &self->rule));
+	EXPECT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
 	shim_allocations = -1;
 	EXPECT_STREQ("80,!22", show(&copy, "sport", self->text));
 	EXPECT_STREQ("10.0.0.1", show(&copy, "daddr", self->text));
-	rule_destroy(&copy);
+	tcpdrop_rule_destroy(&copy);
 }
 
 static int items_before(const char *text, const char *end)
@@ -144,8 +144,8 @@ static int items_before(const char *text, const char *end)
 
 TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 {
-	struct conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
-	struct rule copy;
+	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
+	struct tcpdrop_rule copy;
 	const char *more;
 	unsigned int i;
 	char item[64];
@@ -167,14 +167,14 @@ TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 	EXPECT_EQ(-EINVAL, store(&self->rule, "daddr", self->text, &self->error));
 	EXPECT_STREQ("daddr: \"...\": not an address", self->error.text);
 
-	ASSERT_EQ(0, rule_copy(&copy, &self->rule));
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
 	EXPECT_EQ(50000, copy.sel[RULE_DADDR].yes.nr);
 	for (i = 0; i < 100000; i++) {
-		conn.daddr = conn_ipv4_key(htonl(10U << 24 | i));
+		conn.daddr = tcpdrop_conn_ipv4_key(htonl(10U << 24 | i));
 		conn.saddr = conn.daddr;
-		ASSERT_EQ(i % 2 == 0, rule_match(&copy, &conn));
+		ASSERT_EQ(i % 2 == 0, tcpdrop_rule_match(&copy, &conn));
 	}
-	rule_destroy(&copy);
+	tcpdrop_rule_destroy(&copy);
 }
 
 /* A list that grows to twice what a line holds, by an item of every length. */
@@ -240,7 +240,8 @@ TEST_F(model, does_not_grow_by_what_it_has)
 
 TEST_F(model, refuses_a_nul)
 {
-	EXPECT_EQ(-EINVAL, rule_store(&self->rule, RULE_SPORT, "80\0x", 4, &self->error));
+	EXPECT_EQ(-EINVAL,
+		  tcpdrop_rule_store(&self->rule, RULE_SPORT, "80\0x", 4, &self->error));
 	EXPECT_STREQ("any", show(&self->rule, "sport", self->text));
 }
 
@@ -249,23 +250,23 @@ TEST_F(model, quotes_one_line_whatever_was_written)
 	char junk[4000];
 
 	memset(junk, '\x1b', sizeof(junk));
-	EXPECT_EQ(-EINVAL, rule_store(&self->rule, RULE_SADDR, junk, sizeof(junk),
-				      &self->error));
+	EXPECT_EQ(-EINVAL, tcpdrop_rule_store(&self->rule, RULE_SADDR, junk, sizeof(junk),
+					      &self->error));
 	EXPECT_EQ(NULL, strpbrk(self->error.text, "\n\x1b"));
 	EXPECT_NE(NULL, strstr(self->error.text, "too long an item"));
 }
 
 /* A connection from text; @state is TCP_*. */
-static struct conn conn_of(const char *saddr, u16 sport, const char *daddr,
-			   u16 dport, u8 state)
+static struct tcpdrop_conn conn_of(const char *saddr, u16 sport, const char *daddr,
+				   u16 dport, u8 state)
 {
-	struct conn conn = { .sport = sport, .dport = dport, .state = state };
+	struct tcpdrop_conn conn = { .sport = sport, .dport = dport, .state = state };
 	char text[CONN_ADDR_MAX];
 
 	strcpy(text, saddr);
-	conn_parse_addr(text, &conn.saddr);
+	tcpdrop_conn_parse_addr(text, &conn.saddr);
 	strcpy(text, daddr);
-	conn_parse_addr(text, &conn.daddr);
+	tcpdrop_conn_parse_addr(text, &conn.daddr);
 	return conn;
 }
 
@@ -307,39 +308,41 @@ TEST_F(model, matches_what_the_contract_says)
 		{ "state", "all", true, true },
 		{ "state", "bucket", false, true },
 	};
-	struct conn v4 = conn_of("10.0.0.1", 1000, "10.0.0.2", 80, TCP_ESTABLISHED);
-	struct conn v6 = conn_of("2001:db8::1", 443, "2001:db8::2", 22, TCP_TIME_WAIT);
-	struct rule rule, copy;
+	struct tcpdrop_conn v4 = conn_of("10.0.0.1", 1000, "10.0.0.2", 80, TCP_ESTABLISHED);
+	struct tcpdrop_conn v6 =
+		conn_of("2001:db8::1", 443, "2001:db8::2", 22, TCP_TIME_WAIT);
+	struct tcpdrop_rule rule, copy;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		rule_init(&rule);
+		tcpdrop_rule_init(&rule);
 		ASSERT_EQ(0, store(&rule, cases[i].attr, cases[i].items, &self->error));
-		ASSERT_EQ(0, rule_copy(&copy, &rule));
-		EXPECT_EQ(cases[i].v4, rule_match(&copy, &v4))
+		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &rule));
+		EXPECT_EQ(cases[i].v4, tcpdrop_rule_match(&copy, &v4))
 			TH_LOG("IPv4, %s: %s", cases[i].attr, cases[i].items);
-		EXPECT_EQ(cases[i].v6, rule_match(&copy, &v6))
+		EXPECT_EQ(cases[i].v6, tcpdrop_rule_match(&copy, &v6))
 			TH_LOG("IPv6, %s: %s", cases[i].attr, cases[i].items);
-		EXPECT_TRUE(rule_selects(&copy));
-		rule_destroy(&copy);
-		rule_destroy(&rule);
+		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
+		tcpdrop_rule_destroy(&copy);
+		tcpdrop_rule_destroy(&rule);
 	}
 }
 
 /* Whether @rule matches a connection that has what @list says. */
-static bool matches(struct rule *rule, const struct list_attr *list, bool minisock)
+static bool matches(struct tcpdrop_rule *rule, const struct list_attr *list, bool minisock)
 {
-	struct conn conn = conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
-	enum rule_attr attr = attr_by_name(list->attr);
-	struct rule copy;
+	struct tcpdrop_conn conn =
+		conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
+	enum tcpdrop_rule_attr attr = attr_by_name(list->attr);
+	struct tcpdrop_rule copy;
 	bool matches;
 
-	if (rule_copy(&copy, rule))
+	if (tcpdrop_rule_copy(&copy, rule))
 		abort();
-	matches = rule_match(&copy, &conn);
-	if ((attr == RULE_CONGESTION || attr == RULE_ULP) && rule_has(&copy, attr))
-		matches &= rule_match_name(&copy, attr, minisock ? NULL : list->has);
-	rule_destroy(&copy);
+	matches = tcpdrop_rule_match(&copy, &conn);
+	if ((attr == RULE_CONGESTION || attr == RULE_ULP) && tcpdrop_rule_has(&copy, attr))
+		matches &= tcpdrop_rule_match_name(&copy, attr, minisock ? NULL : list->has);
+	tcpdrop_rule_destroy(&copy);
 	return matches;
 }
 
@@ -360,7 +363,7 @@ TEST_F(model, does_with_every_list_what_the_contract_says)
 			EXPECT_STREQ(text, show(&self->rule, list->attr, self->text));
 			EXPECT_EQ(list_matches(list, c), matches(&self->rule, list, false))
 				TH_LOG("%s: %s", list->attr, text);
-			EXPECT_EQ(!!strcmp(text, "any"), rule_selects(&self->rule));
+			EXPECT_EQ(!!strcmp(text, "any"), tcpdrop_rule_selects(&self->rule));
 		}
 		ASSERT_EQ(0, store(&self->rule, list->attr, "any", &self->error));
 	}
@@ -386,41 +389,42 @@ TEST_F(model, matches_no_minisock_by_a_name_be_it_excluded)
 }
 
 /* As a directory does: writes @text and notes what became of it. */
-static int write_attr(struct rule *rule, struct rule_refusals *refusals, const char *attr,
-		      const char *text)
+static int write_attr(struct tcpdrop_rule *rule, struct tcpdrop_rule_refusals *refusals,
+		      const char *attr, const char *text)
 {
-	struct rule_error error = {};
+	struct tcpdrop_rule_error error = {};
 	int ret;
 
 	ret = store(rule, attr, text, &error);
-	rule_written(refusals, attr_by_name(attr), text, strlen(text), ret ? &error : NULL);
+	tcpdrop_rule_written(refusals, attr_by_name(attr), text, strlen(text),
+			     ret ? &error : NULL);
 	return ret;
 }
 
 TEST_F(model, refused_something_is_not_committed)
 {
-	struct rule_refusals refusals = {};
+	struct tcpdrop_rule_refusals refusals = {};
 
-	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "state", "ESTAB"));
-	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_STREQ("", self->error.text);
 
 	EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "state", "timewait"));
-	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_STREQ("commit: \"1\": state was refused: \"timewait\": not a TCP state",
 		     self->error.text);
 
 	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "sport", "80"));
-	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "state", "time-wait"));
-	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error));
 }
 
 TEST_F(model, refused_an_item_is_made_up_for_by_the_whole_list_alone)
 {
 	static const char *const whole[] = { "80", "any", "", "\n", " 80", "!80" };
-	struct rule_refusals refusals = {};
+	struct tcpdrop_rule_refusals refusals = {};
 	const struct list_attr *list;
 	char text[256];
 	size_t i;
@@ -429,44 +433,48 @@ TEST_F(model, refused_an_item_is_made_up_for_by_the_whole_list_alone)
 		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, list->attr, "+,"));
 		snprintf(text, sizeof(text), "+%s", list->first);
 		EXPECT_EQ(0, write_attr(&self->rule, &refusals, list->attr, text));
-		EXPECT_TRUE(rule_refused(&refusals, &self->error)) TH_LOG("%s", list->attr);
+		EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error)) TH_LOG("%s", list->attr);
 		EXPECT_EQ(0, write_attr(&self->rule, &refusals, list->attr, list->second));
-		EXPECT_FALSE(rule_refused(&refusals, &self->error)) TH_LOG("%s", list->attr);
+		EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error))
+			TH_LOG("%s", list->attr);
 	}
 	for (i = 0; i < ARRAY_SIZE(whole); i++) {
 		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "sport", "+80x"));
-		EXPECT_TRUE(rule_refused(&refusals, &self->error));
+		EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
 		EXPECT_EQ(0, write_attr(&self->rule, &refusals, "sport", whole[i]));
-		EXPECT_FALSE(rule_refused(&refusals, &self->error)) TH_LOG("'%s'", whole[i]);
+		EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error))
+			TH_LOG("'%s'", whole[i]);
 	}
 }
 
 TEST_F(model, refused_several_things_needs_each_of_them_mended)
 {
-	struct rule_refusals refusals = {};
+	struct tcpdrop_rule_refusals refusals = {};
 	unsigned int attr;
 
 	for (attr = 0; attr < RULE_NR_ATTRS; attr++)
-		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, rule_attr_name(attr), "?,"));
+		EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals,
+					      tcpdrop_rule_attr_name(attr), "?,"));
 	for (attr = 0; attr < RULE_NR_ATTRS; attr++) {
-		EXPECT_TRUE(rule_refused(&refusals, &self->error));
-		EXPECT_NE(NULL, strstr(self->error.text, rule_attr_name(attr)))
+		EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
+		EXPECT_NE(NULL, strstr(self->error.text, tcpdrop_rule_attr_name(attr)))
 			TH_LOG("%s", self->error.text);
-		EXPECT_EQ(0, write_attr(&self->rule, &refusals, rule_attr_name(attr), "any"));
+		EXPECT_EQ(0, write_attr(&self->rule, &refusals,
+					tcpdrop_rule_attr_name(attr), "any"));
 	}
-	EXPECT_FALSE(rule_refused(&refusals, &self->error));
+	EXPECT_FALSE(tcpdrop_rule_refused(&refusals, &self->error));
 }
 
 /* Neither a long item nor what says that there is no memory is lost. */
 TEST_F(model, refused_anything_says_all_of_why)
 {
-	struct rule_refusals refusals = {};
+	struct tcpdrop_rule_refusals refusals = {};
 	char junk[4000];
 
 	memset(junk, 'x', sizeof(junk) - 1);
 	junk[sizeof(junk) - 1] = '\0';
 	EXPECT_EQ(-EINVAL, write_attr(&self->rule, &refusals, "congestion", junk));
-	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_NE(NULL, strstr(self->error.text, "congestion was refused: \"xxx"));
 	EXPECT_NE(NULL, strstr(self->error.text, "...\": too long an item"));
 	EXPECT_EQ(0, write_attr(&self->rule, &refusals, "congestion", "any"));
@@ -474,24 +482,24 @@ TEST_F(model, refused_anything_says_all_of_why)
 	shim_allocations = 0;
 	EXPECT_EQ(-ENOMEM, write_attr(&self->rule, &refusals, "sport", "80"));
 	shim_allocations = -1;
-	EXPECT_TRUE(rule_refused(&refusals, &self->error));
+	EXPECT_TRUE(tcpdrop_rule_refused(&refusals, &self->error));
 	EXPECT_NE(NULL, strstr(self->error.text, "sport was refused: "));
 	EXPECT_NE(NULL, strstr(self->error.text, ": out of memory"));
 }
 
 TEST_F(model, means_a_listener_only_where_it_is_named)
 {
-	struct conn listener = conn_of("0.0.0.0", 80, "0.0.0.0", 0, TCP_LISTEN);
+	struct tcpdrop_conn listener = conn_of("0.0.0.0", 80, "0.0.0.0", 0, TCP_LISTEN);
 
-	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
-	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "!ESTAB", &self->error));
-	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "ESTAB,LISTEN", &self->error));
-	EXPECT_TRUE(rule_match(&self->rule, &listener));
+	EXPECT_TRUE(tcpdrop_rule_match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
-	EXPECT_FALSE(rule_match(&self->rule, &listener));
+	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
 }
 
 TEST_F(model, matches_names_as_the_contract_says)
@@ -508,77 +516,77 @@ TEST_F(model, matches_names_as_the_contract_says)
 		{ "renoreno", false, false, false },
 		{ "RENO", false, false, false },
 	};
-	struct rule copy;
+	struct tcpdrop_rule copy;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		ASSERT_EQ(0, store(&self->rule, "ulp", cases[i].items, &self->error));
-		ASSERT_EQ(0, rule_copy(&copy, &self->rule));
-		EXPECT_EQ(cases[i].reno, rule_match_name(&copy, RULE_ULP, "reno"))
+		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+		EXPECT_EQ(cases[i].reno, tcpdrop_rule_match_name(&copy, RULE_ULP, "reno"))
 			TH_LOG("reno: %s", cases[i].items);
-		EXPECT_EQ(cases[i].cubic, rule_match_name(&copy, RULE_ULP, "cubic"))
+		EXPECT_EQ(cases[i].cubic, tcpdrop_rule_match_name(&copy, RULE_ULP, "cubic"))
 			TH_LOG("cubic: %s", cases[i].items);
-		EXPECT_EQ(cases[i].none, rule_match_name(&copy, RULE_ULP, ""))
+		EXPECT_EQ(cases[i].none, tcpdrop_rule_match_name(&copy, RULE_ULP, ""))
 			TH_LOG("none: %s", cases[i].items);
-		EXPECT_FALSE(rule_match_name(&copy, RULE_ULP, NULL))
+		EXPECT_FALSE(tcpdrop_rule_match_name(&copy, RULE_ULP, NULL))
 			TH_LOG("no such thing: %s", cases[i].items);
-		EXPECT_TRUE(rule_has(&copy, RULE_ULP));
-		EXPECT_FALSE(rule_has(&copy, RULE_CONGESTION));
-		EXPECT_TRUE(rule_selects(&copy));
-		rule_destroy(&copy);
+		EXPECT_TRUE(tcpdrop_rule_has(&copy, RULE_ULP));
+		EXPECT_FALSE(tcpdrop_rule_has(&copy, RULE_CONGESTION));
+		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
+		tcpdrop_rule_destroy(&copy);
 	}
 }
 
 TEST_F(model, selects_by_lists_alone)
 {
-	EXPECT_FALSE(rule_selects(&self->rule));
+	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "max", "5", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
-	EXPECT_FALSE(rule_selects(&self->rule));
+	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
-	EXPECT_TRUE(rule_selects(&self->rule));
+	EXPECT_TRUE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
-	EXPECT_FALSE(rule_selects(&self->rule));
+	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 }
 
 TEST_F(model, is_exact_with_both_ends_given)
 {
-	struct conn ends;
+	struct tcpdrop_conn ends;
 
 	ASSERT_EQ(0, store(&self->rule, "saddr", "::1", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "sport", "80", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "daddr", "::2", &self->error));
-	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
 	ASSERT_EQ(0, store(&self->rule, "dport", "90-91", &self->error));
-	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
 	ASSERT_EQ(0, store(&self->rule, "dport", "90", &self->error));
-	EXPECT_TRUE(rule_exact(&self->rule, &ends));
+	EXPECT_TRUE(tcpdrop_rule_exact(&self->rule, &ends));
 	EXPECT_EQ(80, ends.sport);
 	EXPECT_EQ(90, ends.dport);
 	EXPECT_EQ(1, ends.saddr.lo);
 	EXPECT_EQ(2, ends.daddr.lo);
 	ASSERT_EQ(0, store(&self->rule, "daddr", "10.0.0.1", &self->error));
-	EXPECT_FALSE(rule_exact(&self->rule, &ends));
+	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
 }
 
 TEST(prints_connections_as_listings_have_them)
 {
-	struct conn conn = conn_of("10.31.1.141", 51436, "192.168.0.1", 143,
-				   TCP_ESTABLISHED);
+	struct tcpdrop_conn conn = conn_of("10.31.1.141", 51436, "192.168.0.1", 143,
+					   TCP_ESTABLISHED);
 	char line[CONN_LINE_MAX];
 	int len;
 
-	len = conn_print(line, sizeof(line), &conn);
+	len = tcpdrop_conn_print(line, sizeof(line), &conn);
 	EXPECT_EQ((int)strlen(line), len);
 	EXPECT_STREQ("10.31.1.141:51436 192.168.0.1:143 ESTABLISHED\n", line);
 
 	conn = conn_of("2001:db8::1", 22, "2001:db8::2", 50000, TCP_TIME_WAIT);
-	conn_print(line, sizeof(line), &conn);
+	tcpdrop_conn_print(line, sizeof(line), &conn);
 	EXPECT_STREQ("[2001:db8::1]:22 [2001:db8::2]:50000 TIME_WAIT\n", line);
 
 	conn = conn_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535,
 		       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535, TCP_ESTABLISHED);
-	EXPECT_GT(CONN_LINE_MAX - 1, conn_print(line, sizeof(line), &conn));
+	EXPECT_GT(CONN_LINE_MAX - 1, tcpdrop_conn_print(line, sizeof(line), &conn));
 	EXPECT_EQ('\n', line[strlen(line) - 1]);
 }
 
@@ -630,13 +638,13 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "10.0.0.1:80 10.0.0.2:81 *:* 10.0.0.3:8x", "10.0.0.1:80 10.0.0.2:81" },
 	};
 	char line[CONN_LINE_MAX], expected[CONN_LINE_MAX];
-	struct conn ends = { .state = TCP_ESTABLISHED };
+	struct tcpdrop_conn ends = { .state = TCP_ESTABLISHED };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		EXPECT_EQ(0, conn_parse_ends(cases[i].line, &ends))
+		EXPECT_EQ(0, tcpdrop_conn_parse_ends(cases[i].line, &ends))
 			TH_LOG("'%s'", cases[i].line);
-		conn_print(line, sizeof(line), &ends);
+		tcpdrop_conn_print(line, sizeof(line), &ends);
 		snprintf(expected, sizeof(expected), "%s ESTABLISHED\n", cases[i].ends);
 		EXPECT_STREQ(expected, line);
 	}
@@ -673,11 +681,11 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		/* A rule is none. */
 		"daddr=10.0.0.1", "sport=80 state=all", "=", " x=y 10.0.0.1:80 10.0.0.2:80",
 	};
-	struct conn ends;
+	struct tcpdrop_conn ends;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(lines); i++)
-		EXPECT_EQ(-EINVAL, conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
+		EXPECT_EQ(-EINVAL, tcpdrop_conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
 }
 
 TEST(tells_lines_that_are_plainly_no_connection)
@@ -713,11 +721,11 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"sshd     1 root    3u  IPv4  15290      0t0  TCP *:22 (LISTEN)",
 		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN)",
 	};
-	struct conn ends;
+	struct tcpdrop_conn ends;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(lines); i++)
-		EXPECT_EQ(-ENODATA, conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
+		EXPECT_EQ(-ENODATA, tcpdrop_conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
 }
 
 TEST(refuses_ends_that_are_too_long)
@@ -727,14 +735,15 @@ TEST(refuses_ends_that_are_too_long)
 
 	for (len = 1; len < 900; len++) {
 		snprintf(line, sizeof(line), "10.0.0.1:%0*d 10.0.0.2:80", (int)len, 80);
-		conn_parse_ends(line, &(struct conn){});
+		tcpdrop_conn_parse_ends(line, &(struct tcpdrop_conn){});
 		snprintf(line, sizeof(line), "10.0.0.1:80 ::%0*d:80", (int)len, 80);
-		EXPECT_EQ(-EINVAL, conn_parse_ends(line, &(struct conn){}));
+		EXPECT_EQ(-EINVAL, tcpdrop_conn_parse_ends(line, &(struct tcpdrop_conn){}));
 		memset(line, ':', len);
 		line[len] = '\0';
-		EXPECT_EQ(-ENODATA, conn_parse_ends(line, &(struct conn){}));
+		EXPECT_EQ(-ENODATA, tcpdrop_conn_parse_ends(line, &(struct tcpdrop_conn){}));
 		snprintf(line + len, sizeof(line) - len, ":1 ::1:1");
-		EXPECT_EQ(len == 2 ? 0 : -EINVAL, conn_parse_ends(line, &(struct conn){}));
+		EXPECT_EQ(len == 2 ? 0 : -EINVAL,
+			  tcpdrop_conn_parse_ends(line, &(struct tcpdrop_conn){}));
 	}
 }
 
