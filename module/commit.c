@@ -86,7 +86,7 @@ static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
 	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
 
-	if (walk->rule->max)
+	if (walk->rule->options.max)
 		return 1;
 	return min(min(parts, num_online_cpus()), MAX_WORKERS);
 }
@@ -193,7 +193,7 @@ static void reset_result(struct tcpdrop_drop_result *result)
 
 static int check_limit(const struct commit *commit)
 {
-	u64 max = commit->walk.rule->max;
+	u64 max = commit->walk.rule->options.max;
 	u64 count;
 
 	if (!max)

@@ -139,58 +139,27 @@ static ssize_t attr_show(struct config_item *item, enum tcpdrop_rule_attr attr, 
 	return len;
 }
 
-#define RULE_SHOW(_name, _attr)							\
-static ssize_t rule_##_name##_show(struct config_item *item, char *page)	\
+/* The store comes last, since a macro is not to end in a semicolon. */
+#define ATTR(NAME, name)							\
+static ssize_t rule_##name##_store(struct config_item *item,			\
+				   const char *page, size_t count);		\
+										\
+static ssize_t rule_##name##_show(struct config_item *item, char *page)		\
 {										\
-	return attr_show(item, _attr, page);					\
+	return attr_show(item, RULE_##NAME, page);				\
+}										\
+										\
+CONFIGFS_ATTR(rule_, name);							\
+										\
+static ssize_t rule_##name##_store(struct config_item *item,			\
+				   const char *page, size_t count)		\
+{										\
+	return attr_store(item, RULE_##NAME, page, count);			\
 }
 
-#define RULE_STORE(_name, _attr)						\
-static ssize_t rule_##_name##_store(struct config_item *item,			\
-				    const char *page, size_t count)		\
-{										\
-	return attr_store(item, _attr, page, count);				\
-}
-
-RULE_SHOW(saddr, RULE_SADDR)
-RULE_STORE(saddr, RULE_SADDR)
-CONFIGFS_ATTR(rule_, saddr);
-
-RULE_SHOW(daddr, RULE_DADDR)
-RULE_STORE(daddr, RULE_DADDR)
-CONFIGFS_ATTR(rule_, daddr);
-
-RULE_SHOW(sport, RULE_SPORT)
-RULE_STORE(sport, RULE_SPORT)
-CONFIGFS_ATTR(rule_, sport);
-
-RULE_SHOW(dport, RULE_DPORT)
-RULE_STORE(dport, RULE_DPORT)
-CONFIGFS_ATTR(rule_, dport);
-
-RULE_SHOW(port, RULE_PORT)
-RULE_STORE(port, RULE_PORT)
-CONFIGFS_ATTR(rule_, port);
-
-RULE_SHOW(state, RULE_STATE)
-RULE_STORE(state, RULE_STATE)
-CONFIGFS_ATTR(rule_, state);
-
-RULE_SHOW(congestion, RULE_CONGESTION)
-RULE_STORE(congestion, RULE_CONGESTION)
-CONFIGFS_ATTR(rule_, congestion);
-
-RULE_SHOW(ulp, RULE_ULP)
-RULE_STORE(ulp, RULE_ULP)
-CONFIGFS_ATTR(rule_, ulp);
-
-RULE_SHOW(netns, RULE_NETNS)
-RULE_STORE(netns, RULE_NETNS)
-CONFIGFS_ATTR(rule_, netns);
-
-RULE_SHOW(max, RULE_MAX)
-RULE_STORE(max, RULE_MAX)
-CONFIGFS_ATTR(rule_, max);
+#define SELECTOR(NAME, name, ...) ATTR(NAME, name)
+#define OPTION(NAME, name) ATTR(NAME, name)
+#include "attrs.h"
 
 /* To look for what the rule means now, while it may be written to. */
 static int look_begin(struct rule_item *ri, struct tcpdrop_rule *rule,
@@ -449,17 +418,12 @@ static ssize_t rule_last_error_show(struct config_item *item, char *page)
 CONFIGFS_ATTR_RO(rule_, last_error);
 
 static struct configfs_attribute *rule_attrs[] = {
-	&rule_attr_saddr,
-	&rule_attr_daddr,
-	&rule_attr_sport,
-	&rule_attr_dport,
-	&rule_attr_port,
-	&rule_attr_state,
-	&rule_attr_congestion,
-	&rule_attr_ulp,
-	&rule_attr_netns,
-	&rule_attr_max,
-	&rule_attr_count,
+#define SELECTOR(NAME, name, ...) \
+	[RULE_##NAME] = &rule_attr_##name,
+#define OPTION(NAME, name) \
+	[RULE_##NAME] = &rule_attr_##name,
+#include "attrs.h"
+	[RULE_NR_ATTRS] = &rule_attr_count,
 	&rule_attr_commit,
 	&rule_attr_last_error,
 	NULL,

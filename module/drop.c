@@ -105,7 +105,7 @@ static bool must_stop(const struct tcpdrop_dropper *d)
  */
 static bool limit_reached(const struct tcpdrop_dropper *d)
 {
-	u64 max = d->walk.rule->max;
+	u64 max = d->walk.rule->options.max;
 
 	return max && atomic_long_read(&d->result->dropped) >= max;
 }

@@ -171,7 +171,7 @@ static int addr_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 	return len + tcpdrop_conn_print_addr(buf + len, size - len, &r->last);
 }
 
-static const struct item_type addr_type = {
+static const struct item_type addr_items = {
 	.parse = addr_parse,
 	.print = addr_print,
 };
@@ -214,7 +214,7 @@ static int number_print(char *buf, size_t size, const struct tcpdrop_key_range *
 			 (unsigned long long)r->last.lo);
 }
 
-static const struct item_type port_type = {
+static const struct item_type port_items = {
 	.parse = port_parse,
 	.print = number_print,
 };
@@ -250,7 +250,7 @@ static int state_print(char *buf, size_t size, const struct tcpdrop_key_range *r
 			 tcpdrop_conn_state_name(tcpdrop_conn_state_by_rank(r->first.lo)));
 }
 
-static const struct item_type state_type = {
+static const struct item_type state_items = {
 	.parse = state_parse,
 	.print = state_print,
 };
@@ -324,7 +324,7 @@ static int name_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 	return scnprintf(buf, size, "%s", name);
 }
 
-static const struct item_type name_type = {
+static const struct item_type name_items = {
 	.parse = name_parse,
 	.print = name_print,
 };
@@ -335,35 +335,6 @@ static unsigned int selected_states(const struct tcpdrop_selector *sel)
 	unsigned int yes = states_of(&sel->yes);
 
 	return (yes ? yes : CONN_STATES_ALL) & ~states_of(&sel->no);
-}
-
-/* The attributes */
-
-static const struct {
-	const char *name;
-	const struct item_type *type;
-} attrs[RULE_NR_ATTRS] = {
-	[RULE_SADDR]	= { "saddr", &addr_type },
-	[RULE_DADDR]	= { "daddr", &addr_type },
-	[RULE_SPORT]	= { "sport", &port_type },
-	[RULE_DPORT]	= { "dport", &port_type },
-	[RULE_PORT]	= { "port", &port_type },
-	[RULE_STATE]	= { "state", &state_type },
-	[RULE_CONGESTION] = { "congestion", &name_type },
-	[RULE_ULP]	= { "ulp", &name_type },
-	[RULE_NETNS]	= { "netns" },
-	[RULE_MAX]	= { "max" },
-};
-
-/**
- * tcpdrop_rule_attr_name() - what an attribute is called
- * @attr: the attribute
- *
- * Return: its name, as that of its file.
- */
-const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
-{
-	return attrs[attr].name;
 }
 
 /**
@@ -516,29 +487,6 @@ static int parse_list(const struct item_type *type, struct tcpdrop_selector *sel
 	} while (true);
 }
 
-static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
-		      const char *text, size_t len, struct token *bad, const char **reason)
-{
-	struct tcpdrop_selector *sel = &rule->sel[attr];
-	bool add = len && *text == '+';
-	struct tcpdrop_selector new = {};
-	int ret = 0;
-
-	if (add) {
-		text++;
-		len--;
-	}
-	if (add || !text_clears(text, len))
-		ret = parse_list(attrs[attr].type, &new, text, len, bad, reason);
-	if (!ret && add)
-		ret = selector_append(sel, &new);
-	else if (!ret)
-		selector_replace(sel, &new);
-
-	selector_free(&new);
-	return ret;
-}
-
 /* Cuts the blanks off both ends. */
 static struct token trim(const char *text, size_t len)
 {
@@ -550,7 +498,7 @@ static struct token trim(const char *text, size_t len)
 	return (struct token){ text, end - text };
 }
 
-static int store_max(struct tcpdrop_rule *rule, const struct token *token,
+static int max_store(struct tcpdrop_rule_options *options, const struct token *token,
 		     const char **reason)
 {
 	char number[24];
@@ -565,17 +513,90 @@ static int store_max(struct tcpdrop_rule *rule, const struct token *token,
 		if (parse_number(number, U64_MAX, &max))
 			return -EINVAL;
 	}
-	rule->max = max;
+	options->max = max;
 	return 0;
 }
 
+static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return scnprintf(buf, size, "%llu\n", (unsigned long long)options->max);
+}
+
 /* The namespace of the process that commits is the only choice so far. */
-static int store_netns(const struct token *token, const char **reason)
+static int netns_store(struct tcpdrop_rule_options *options, const struct token *token,
+		       const char **reason)
 {
 	*reason = "only self";
 	if (text_clears(token->text, token->len))
 		return 0;
 	return token->len == 4 && !memcmp(token->text, "self", 4) ? 0 : -EINVAL;
+}
+
+static int netns_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return scnprintf(buf, size, "self\n");
+}
+
+static const struct {
+	const char *name;
+	const struct item_type *items;
+} selectors[] = {
+#define SELECTOR(NAME, name, type) \
+	[RULE_##NAME] = { #name, &type##_items },
+#define OPTION(...)
+#include "attrs.h"
+};
+
+/* What an option takes, of which blanks have been cut off, and how it reads. */
+static const struct option {
+	const char *name;
+	int (*store)(struct tcpdrop_rule_options *options, const struct token *token,
+		     const char **reason);
+	int (*show)(const struct tcpdrop_rule_options *options, char *buf, size_t size);
+} options[] = {
+#define SELECTOR(...)
+#define OPTION(NAME, name) \
+	[RULE_##NAME - RULE_NR_SELECTORS] = { #name, name##_store, name##_show },
+#include "attrs.h"
+};
+
+static const struct option *option_of(enum tcpdrop_rule_attr attr)
+{
+	return &options[attr - RULE_NR_SELECTORS];
+}
+
+/**
+ * tcpdrop_rule_attr_name() - what an attribute is called
+ * @attr: the attribute
+ *
+ * Return: its name, as that of its file.
+ */
+const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
+{
+	return attr < RULE_NR_SELECTORS ? selectors[attr].name : option_of(attr)->name;
+}
+
+static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+		      const char *text, size_t len, struct token *bad, const char **reason)
+{
+	struct tcpdrop_selector *sel = &rule->sel[attr];
+	bool add = len && *text == '+';
+	struct tcpdrop_selector new = {};
+	int ret = 0;
+
+	if (add) {
+		text++;
+		len--;
+	}
+	if (add || !text_clears(text, len))
+		ret = parse_list(selectors[attr].items, &new, text, len, bad, reason);
+	if (!ret && add)
+		ret = selector_append(sel, &new);
+	else if (!ret)
+		selector_replace(sel, &new);
+
+	selector_free(&new);
+	return ret;
 }
 
 /**
@@ -601,10 +622,8 @@ int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		ret = -EINVAL;
 	else if (attr < RULE_NR_SELECTORS)
 		ret = store_list(rule, attr, text, len, &token, &reason);
-	else if (attr == RULE_MAX)
-		ret = store_max(rule, &token, &reason);
 	else
-		ret = store_netns(&token, &reason);
+		ret = option_of(attr)->store(&rule->options, &token, &reason);
 
 	if (ret == -ENOMEM)
 		reason = "out of memory";
@@ -715,7 +734,7 @@ static bool show_ranges(const struct item_type *type, const struct tcpdrop_range
 static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
 		     size_t size)
 {
-	const struct item_type *type = attrs[attr].type;
+	const struct item_type *type = selectors[attr].items;
 	struct line line = { .buf = buf, .size = min_t(size_t, size, LINE_LIMIT + 1) };
 	struct tcpdrop_selector *sel = &rule->sel[attr];
 	size_t more;
@@ -748,9 +767,7 @@ int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, ch
 {
 	if (attr < RULE_NR_SELECTORS)
 		return show_list(rule, attr, buf, size);
-	if (attr == RULE_MAX)
-		return scnprintf(buf, size, "%llu\n", (unsigned long long)rule->max);
-	return scnprintf(buf, size, "self\n");
+	return option_of(attr)->show(&rule->options, buf, size);
 }
 
 /**
@@ -789,7 +806,7 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 
 	tcpdrop_rule_init(dst);
 	dst->states = src->states;
-	dst->max = src->max;
+	dst->options = src->options;
 	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
 		selector_sort(&src->sel[i]);
 		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);

@@ -14,17 +14,15 @@
 
 /* The attributes; those below RULE_NR_SELECTORS are lists. */
 enum tcpdrop_rule_attr {
-	RULE_SADDR,
-	RULE_DADDR,
-	RULE_SPORT,
-	RULE_DPORT,
-	RULE_PORT,
-	RULE_STATE,
-	RULE_CONGESTION,
-	RULE_ULP,
+#define SELECTOR(NAME, ...) RULE_##NAME,
+#define OPTION(...)
+#include "attrs.h"
 	RULE_NR_SELECTORS,
-	RULE_NETNS = RULE_NR_SELECTORS,
-	RULE_MAX,
+	/* So that the options go on from there. */
+	RULE_LAST_SELECTOR = RULE_NR_SELECTORS - 1,
+#define SELECTOR(...)
+#define OPTION(NAME, ...) RULE_##NAME,
+#include "attrs.h"
 	RULE_NR_ATTRS,
 };
 
@@ -39,15 +37,23 @@ struct tcpdrop_selector {
 };
 
 /**
+ * struct tcpdrop_rule_options - what is no list; all zero is nothing set
+ * @max: the most sockets that a commit may drop, 0 for no limit
+ */
+struct tcpdrop_rule_options {
+	u64 max;
+};
+
+/**
  * struct tcpdrop_rule - a rule; all zero and tcpdrop_rule_init() is one that has nothing set
  * @sel: the lists, by enum tcpdrop_rule_attr
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
- * @max: the most sockets that a commit may drop, 0 for no limit
+ * @options: the other attributes
  */
 struct tcpdrop_rule {
 	struct tcpdrop_selector sel[RULE_NR_SELECTORS];
 	unsigned int states;
-	u64 max;
+	struct tcpdrop_rule_options options;
 };
 
 /* The longest name of a congestion control or a ULP, and a NUL. */
