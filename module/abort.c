@@ -26,6 +26,7 @@
 #include "abort.h"
 #include "compat.h"
 #include "owner.h"
+#include "sock.h"
 #include "walk.h"
 
 /*
@@ -98,7 +99,7 @@ static enum tcpdrop_abort_verdict abort_time_wait(struct sock *sk)
 	local_bh_disable();
 	inet_twsk_deschedule_put(tw);
 	local_bh_enable();
-	return tcpdrop_walk_is_linked(sk) ? ABORT_FAILED : ABORT_DONE;
+	return tcpdrop_sock_is_linked(sk) ? ABORT_FAILED : ABORT_DONE;
 }
 
 /* A request that is gone may have become a connection instead. */
@@ -106,7 +107,7 @@ static enum tcpdrop_abort_verdict abort_request(const struct tcpdrop_walk *walk,
 						const struct tcpdrop_batch_entry *entry)
 {
 	kernel_abort(entry->sk);
-	if (tcpdrop_walk_is_linked(entry->sk))
+	if (tcpdrop_sock_is_linked(entry->sk))
 		return ABORT_FAILED;
 	if (tcpdrop_walk_has_successor(walk, entry->sk, &entry->conn))
 		return ABORT_GONE;
@@ -187,7 +188,7 @@ static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_walk *walk,
 	if (ret)
 		return ABORT_FAILED;
 	if (!abort_is_exact &&
-	    (tcpdrop_walk_is_linked(sk) || tcpdrop_walk_has_successor(walk, sk, &entry->conn)))
+	    (tcpdrop_sock_is_linked(sk) || tcpdrop_walk_has_successor(walk, sk, &entry->conn)))
 		return ABORT_GONE;
 	return ABORT_DONE;
 }

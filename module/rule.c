@@ -267,7 +267,14 @@ static unsigned int states_of(const struct tcpdrop_ranges *set)
 
 /* Names: their keys are their characters, so that they are sorted as text. */
 
-static struct tcpdrop_range_key name_key(const char *name)
+/**
+ * tcpdrop_name_key() - the key that stands for a name
+ * @name: the name; characters from RULE_NAME_MAX on do not count
+ *
+ * Context: any.
+ * Return: the key, of zeros for an empty name.
+ */
+struct tcpdrop_range_key tcpdrop_name_key(const char *name)
 {
 	size_t len = strnlen(name, RULE_NAME_MAX);
 	struct tcpdrop_range_key key = {};
@@ -307,7 +314,7 @@ static int name_parse(struct tcpdrop_ranges *into, char *item, const char **reas
 	if (!is_name(item))
 		return -EINVAL;
 
-	r.first = name_key(item);
+	r.first = tcpdrop_name_key(item);
 	r.last = r.first;
 	return tcpdrop_ranges_add(into, &r);
 }
@@ -401,13 +408,6 @@ static void selector_sort(struct tcpdrop_selector *sel)
 {
 	tcpdrop_ranges_sort(&sel->yes);
 	tcpdrop_ranges_sort(&sel->no);
-}
-
-static bool selector_match(const struct tcpdrop_selector *sel,
-			   const struct tcpdrop_range_key *key)
-{
-	return (!sel->yes.nr || tcpdrop_ranges_contain(&sel->yes, key)) &&
-	       !tcpdrop_ranges_contain(&sel->no, key);
 }
 
 /* The kernel's isspace() takes a Latin-1 byte for one as well. */
@@ -808,6 +808,8 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 	dst->states = src->states;
 	dst->options = src->options;
 	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
+		if (i != RULE_STATE && selector_is_set(&src->sel[i]))
+			dst->asks |= BIT(i);
 		selector_sort(&src->sel[i]);
 		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
 		if (!ret)
@@ -834,71 +836,30 @@ bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule)
 	return false;
 }
 
-/* Either end makes a positive item match; an excluded one must be at neither. */
-static bool match_port(const struct tcpdrop_selector *sel,
-		       const struct tcpdrop_range_key *sport,
-		       const struct tcpdrop_range_key *dport)
-{
-	if (tcpdrop_ranges_contain(&sel->no, sport) ||
-	    tcpdrop_ranges_contain(&sel->no, dport))
-		return false;
-	return !sel->yes.nr || tcpdrop_ranges_contain(&sel->yes, sport) ||
-	       tcpdrop_ranges_contain(&sel->yes, dport);
-}
-
 /**
- * tcpdrop_rule_match() - does a rule mean a connection?
- * @rule: a rule made by tcpdrop_rule_copy()
- * @conn: the connection
+ * tcpdrop_selector_match() - do a socket's keys match a list?
+ * @sel: the list, of a rule made by tcpdrop_rule_copy()
+ * @keys: the keys
+ * @nr: how many there are
+ *
+ * Any of them makes a positive item match; an excluded one must be none of
+ * them.
  *
  * Context: any.
- * Return: true if every attribute that is set matches.
+ * Return: true if they do; without a key they never do.
  */
-bool tcpdrop_rule_match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn)
+bool tcpdrop_selector_match(const struct tcpdrop_selector *sel,
+			    const struct tcpdrop_range_key *keys, unsigned int nr)
 {
-	const struct tcpdrop_range_key sport = { .lo = conn->sport };
-	const struct tcpdrop_range_key dport = { .lo = conn->dport };
-	const struct tcpdrop_selector *sel = rule->sel;
+	bool match = !sel->yes.nr;
+	unsigned int i;
 
-	return rule->states & BIT(conn->state) &&
-	       selector_match(&sel[RULE_SPORT], &sport) &&
-	       selector_match(&sel[RULE_DPORT], &dport) &&
-	       match_port(&sel[RULE_PORT], &sport, &dport) &&
-	       selector_match(&sel[RULE_SADDR], &conn->saddr) &&
-	       selector_match(&sel[RULE_DADDR], &conn->daddr);
-}
-
-/**
- * tcpdrop_rule_has() - is a list attribute set?
- * @rule: the rule
- * @attr: the attribute, below RULE_NR_SELECTORS
- *
- * Context: any.
- * Return: true if it has an item.
- */
-bool tcpdrop_rule_has(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr)
-{
-	return selector_is_set(&rule->sel[attr]);
-}
-
-/**
- * tcpdrop_rule_match_name() - does a rule mean a name?
- * @rule: a rule made by tcpdrop_rule_copy()
- * @attr: an attribute that lists names, and is set
- * @name: "" of a socket that has none, NULL of one that cannot have any
- *
- * Context: any.
- * Return: true if it matches; NULL never does.
- */
-bool tcpdrop_rule_match_name(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
-			     const char *name)
-{
-	struct tcpdrop_range_key key;
-
-	if (!name)
-		return false;
-	key = name_key(name);
-	return selector_match(&rule->sel[attr], &key);
+	for (i = 0; i < nr; i++) {
+		if (tcpdrop_ranges_contain(&sel->no, &keys[i]))
+			return false;
+		match = match || tcpdrop_ranges_contain(&sel->yes, &keys[i]);
+	}
+	return match && nr;
 }
 
 static bool only_key(const struct tcpdrop_selector *sel, struct tcpdrop_range_key *key)

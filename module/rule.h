@@ -7,6 +7,8 @@
 #ifndef TCPDROP_RULE_H
 #define TCPDROP_RULE_H
 
+#include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 #include "conn.h"
@@ -36,6 +38,19 @@ struct tcpdrop_selector {
 	struct tcpdrop_ranges no;
 };
 
+struct sock;
+
+/**
+ * typedef tcpdrop_reader_t - what a socket has, by a selector
+ * @sk: the socket, held still by the caller
+ * @keys: filled
+ *
+ * Return: how many keys it has: one, or two if either will do; none if it is of
+ * a kind that cannot have any, and then no list matches it.
+ */
+typedef unsigned int (*tcpdrop_reader_t)(const struct sock *sk,
+					 struct tcpdrop_range_key keys[2]);
+
 /**
  * struct tcpdrop_rule_options - what is no list; all zero is nothing set
  * @max: the most sockets that a commit may drop, 0 for no limit
@@ -48,11 +63,13 @@ struct tcpdrop_rule_options {
  * struct tcpdrop_rule - a rule; all zero and tcpdrop_rule_init() is one that has nothing set
  * @sel: the lists, by enum tcpdrop_rule_attr
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
+ * @asks: which other lists have items, by bit; set by tcpdrop_rule_copy()
  * @options: the other attributes
  */
 struct tcpdrop_rule {
 	struct tcpdrop_selector sel[RULE_NR_SELECTORS];
 	unsigned int states;
+	unsigned long asks;
 	struct tcpdrop_rule_options options;
 };
 
@@ -94,11 +111,40 @@ bool tcpdrop_rule_refused(const struct tcpdrop_rule_refusals *refusals,
 			  struct tcpdrop_rule_error *err);
 
 bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule);
-bool tcpdrop_rule_match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn);
-bool tcpdrop_rule_has(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr);
-bool tcpdrop_rule_match_name(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
-			     const char *name);
 bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *ends);
+
+struct tcpdrop_range_key tcpdrop_name_key(const char *name);
+bool tcpdrop_selector_match(const struct tcpdrop_selector *sel,
+			    const struct tcpdrop_range_key *keys, unsigned int nr);
+
+/**
+ * tcpdrop_rule_match() - does a socket match a rule?
+ * @rule: a rule made by tcpdrop_rule_copy()
+ * @state: its TCP_* state
+ * @sk: the socket
+ * @readers: by enum tcpdrop_rule_attr; what the rule does not ask for is not read
+ *
+ * Inline, so that the compiler knows @readers and calls each directly.
+ *
+ * Context: that of the readers.
+ * Return: true if every attribute that is set matches.
+ */
+static __always_inline bool tcpdrop_rule_match(const struct tcpdrop_rule *rule,
+					       unsigned int state, const struct sock *sk,
+					       const tcpdrop_reader_t *readers)
+{
+	struct tcpdrop_range_key keys[2];
+	unsigned int attr;
+
+	if (!(rule->states & BIT(state)))
+		return false;
+#pragma GCC unroll 32
+	for (attr = 0; attr < RULE_NR_SELECTORS; attr++)
+		if (rule->asks & BIT(attr) &&
+		    !tcpdrop_selector_match(&rule->sel[attr], keys, readers[attr](sk, keys)))
+			return false;
+	return true;
+}
 
 const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr);
 void tcpdrop_rule_error_set(struct tcpdrop_rule_error *err, const char *attr,

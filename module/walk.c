@@ -29,14 +29,13 @@
 #include "compat.h"
 #include "conn.h"
 #include "rule.h"
+#include "sock.h"
 #include "walk.h"
 
 /* How many buckets are looked through between two chances to reschedule. */
 #define BUCKETS_AT_ONCE	256
 
 #define BATCH_MIN	64
-
-static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_MAX);
 
 static struct inet_hashinfo *walk_hashinfo(const struct tcpdrop_walk *walk)
 {
@@ -169,150 +168,11 @@ void tcpdrop_walk_exit(struct tcpdrop_walk *walk)
 	put_net(walk->net);
 }
 
-static unsigned int sock_conn_state(const struct sock *sk)
-{
-	unsigned int state = inet_sk_state_load(sk);
-
-	if (state == TCP_TIME_WAIT)
-		return READ_ONCE(inet_twsk(sk)->tw_substate);
-	if (state == TCP_NEW_SYN_RECV)
-		return TCP_SYN_RECV;
-	return state;
-}
-
-#if IS_ENABLED(CONFIG_IPV6)
-/*
- * A socket of family AF_INET6 that talks IPv4 is an IPv4 socket; only the
- * IPv4 fields count then.  In a time-wait minisock of family AF_INET the IPv6
- * fields hold junk, hence the family first.
- */
-static bool sock_is_ipv6(const struct sock *sk)
-{
-	return sk->sk_family == AF_INET6 &&
-	       !ipv6_addr_v4mapped(&sk->sk_v6_daddr) &&
-	       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
-}
-#endif
-
-/* Reads nothing but what sockets of every kind have in struct sock_common. */
-static void conn_from_sock(struct tcpdrop_conn *conn, const struct sock *sk)
-{
-	conn->state = sock_conn_state(sk);
-	conn->sport = sk->sk_num;
-	conn->dport = ntohs(sk->sk_dport);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sock_is_ipv6(sk)) {
-		conn->saddr = tcpdrop_conn_ipv6_key(&sk->sk_v6_rcv_saddr);
-		conn->daddr = tcpdrop_conn_ipv6_key(&sk->sk_v6_daddr);
-		return;
-	}
-#endif
-	conn->saddr = tcpdrop_conn_ipv4_key(sk->sk_rcv_saddr);
-	conn->daddr = tcpdrop_conn_ipv4_key(sk->sk_daddr);
-}
-
-/*
- * Does a part of the kernel use the socket for itself?  Those that do leave
- * their mark in sk_user_data, except for those who have no struct file to be
- * told from.  Marks of BPF and of SMC, which has fallen back to TCP on behalf
- * of an application, say that they are not to be copied.
- */
-static bool has_kernel_mark(const struct sock *sk)
-{
-	uintptr_t data = (uintptr_t)READ_ONCE(sk->sk_user_data);
-
-	return data && !(data & ~SK_USER_DATA_PTRMASK);
-}
-
-/*
- * Sockets of the kernel's own (NFS, SMB, NVMe and the like) are not the
- * user's to drop, which are those that no process can have as a file.  Neither
- * sk_kern_sock nor sk_net_refcnt tells: sock_create() makes the kernel's as it
- * makes the user's, and SMC and MPTCP make the user's as if they were the
- * kernel's.  Some users in the kernel have a file for their socket that they
- * alone hold; a file that user space holds as well is user space's.
- */
-static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
-{
-	struct file *file = READ_ONCE(socket->file);
-
-	return !file || (has_kernel_mark(sk) && file_count(file) == 1);
-}
-
-/*
- * Without a struct socket it is an orphan, which nobody has any more, or a
- * child that nobody has accepted: that is its listener's, whose mark it has.
- */
-static bool sock_is_kernel(const struct sock *sk)
-{
-	const struct socket *socket;
-	bool kernel;
-
-	if (sk_is_mptcp(sk))
-		return !sk->sk_net_refcnt;
-
-	rcu_read_lock();
-	socket = READ_ONCE(sk->sk_socket);
-	if (socket)
-		kernel = socket_is_kernel(sk, socket);
-	else
-		kernel = !sk->sk_net_refcnt || (!sock_flag(sk, SOCK_DEAD) &&
-						(sk->sk_kern_sock || has_kernel_mark(sk)));
-	rcu_read_unlock();
-	return kernel;
-}
-
-/* A request is as exempt as its listener, on which it holds a reference. */
-static bool sock_is_exempt(const struct sock *sk)
-{
-	if (inet_sk_state_load(sk) == TCP_NEW_SYN_RECV)
-		sk = inet_reqsk(sk)->rsk_listener;
-	return sk_fullsock(sk) && (sock_is_kernel(sk) || tcp_sk(sk)->repair);
-}
-
-/*
- * Under the bucket's lock, which is also a read side of RCU, the name may be
- * read: a socket that is linked holds the module of its congestion control and
- * of its ULP, or is just about to exchange one for another, which happens
- * under RCU as well; and they are unregistered by way of a grace period. (A
- * ULP leaves a socket that is linked only where MPTCP falls back to TCP, and
- * MPTCP is no module.)
- */
-static const char *sock_congestion(const struct sock *sk)
-{
-	const struct tcp_congestion_ops *ops;
-
-	if (!sk_fullsock(sk))
-		return NULL;
-	ops = READ_ONCE(inet_csk(sk)->icsk_ca_ops);
-	return ops ? ops->name : "";
-}
-
-static const char *sock_ulp(const struct sock *sk)
-{
-	const struct tcp_ulp_ops *ops;
-
-	if (!sk_fullsock(sk))
-		return NULL;
-	ops = READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
-	return ops ? ops->name : "";
-}
-
 static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b)
 {
 	return a->sport == b->sport && a->dport == b->dport &&
 	       !tcpdrop_range_key_cmp(&a->saddr, &b->saddr) &&
 	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
-}
-
-/* What a rule does not ask for is not read. */
-static bool names_match(const struct tcpdrop_rule *rule, const struct sock *sk)
-{
-	if (tcpdrop_rule_has(rule, RULE_CONGESTION) &&
-	    !tcpdrop_rule_match_name(rule, RULE_CONGESTION, sock_congestion(sk)))
-		return false;
-	return !tcpdrop_rule_has(rule, RULE_ULP) ||
-	       tcpdrop_rule_match_name(rule, RULE_ULP, sock_ulp(sk));
 }
 
 static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
@@ -321,11 +181,10 @@ static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
 	if (!net_eq(sock_net(sk), walk->net))
 		return false;
 
-	conn_from_sock(conn, sk);
+	tcpdrop_sock_conn(conn, sk);
 	if (walk->ends && !same_ends(conn, walk->ends))
 		return false;
-	return tcpdrop_rule_match(walk->rule, conn) && !sock_is_exempt(sk) &&
-	       names_match(walk->rule, sk);
+	return tcpdrop_sock_match(walk->rule, sk, conn->state) && !tcpdrop_sock_is_exempt(sk);
 }
 
 static void walk_chain(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
@@ -457,18 +316,6 @@ unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk)
 }
 
 /**
- * tcpdrop_walk_is_linked() - is a socket in its table?
- * @sk: the socket, on which the caller has a reference
- *
- * Context: any; no lock is needed, and none makes the answer last.
- * Return: true if it is.
- */
-bool tcpdrop_walk_is_linked(const struct sock *sk)
-{
-	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
-}
-
-/**
  * tcpdrop_walk_has_exempt() - is there a socket that matches, but is not to be dropped?
  * @walk: the walk, for given ends
  *
@@ -489,8 +336,8 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 	sk_nulls_for_each(sk, node, &hashinfo->ehash[walk->first].chain) {
 		if (!net_eq(sock_net(sk), walk->net))
 			continue;
-		conn_from_sock(&conn, sk);
-		found = found || (same_ends(&conn, walk->ends) && sock_is_exempt(sk));
+		tcpdrop_sock_conn(&conn, sk);
+		found = found || (same_ends(&conn, walk->ends) && tcpdrop_sock_is_exempt(sk));
 	}
 	spin_unlock_bh(lock);
 	return found;
@@ -521,7 +368,7 @@ bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct so
 		if (osk == sk || !net_eq(sock_net(osk), walk->net) ||
 		    osk->sk_bound_dev_if != sk->sk_bound_dev_if)
 			continue;
-		conn_from_sock(&other, osk);
+		tcpdrop_sock_conn(&other, osk);
 		found = found || same_ends(&other, conn);
 	}
 	spin_unlock_bh(lock);
@@ -546,16 +393,16 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 {
 	struct tcpdrop_conn now;
 
-	if (!tcpdrop_walk_is_linked(sk))
+	if (!tcpdrop_sock_is_linked(sk))
 		return false;
 	if (sk_fullsock(sk)) {
-		conn_from_sock(&now, sk);
+		tcpdrop_sock_conn(&now, sk);
 		if (!same_ends(&now, conn))
 			return false;
 	}
 
-	conn->state = sock_conn_state(sk);
-	return walk->rule->states & BIT(conn->state) && !sock_is_exempt(sk);
+	conn->state = tcpdrop_sock_state(sk);
+	return walk->rule->states & BIT(conn->state) && !tcpdrop_sock_is_exempt(sk);
 }
 
 static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)

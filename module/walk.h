@@ -86,7 +86,6 @@ unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk);
 int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 			 struct tcpdrop_batch *parents);
 bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk);
-bool tcpdrop_walk_is_linked(const struct sock *sk);
 bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct sock *sk,
 				const struct tcpdrop_conn *conn);
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,

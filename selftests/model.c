@@ -14,6 +14,79 @@
 
 long shim_allocations = -1;
 
+/* What the readers below say; a minisock has no names. */
+struct sock {
+	const struct tcpdrop_conn *conn;
+	const char *name;
+	bool minisock;
+};
+
+static unsigned int sock_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = sk->conn->saddr;
+	return 1;
+}
+
+static unsigned int sock_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = sk->conn->daddr;
+	return 1;
+}
+
+static unsigned int sock_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->sport };
+	return 1;
+}
+
+static unsigned int sock_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->dport };
+	return 1;
+}
+
+static unsigned int sock_port(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	return sock_sport(sk, keys) + sock_dport(sk, keys + 1);
+}
+
+/* Matched by the rule's states, and never asked for. */
+static unsigned int sock_state(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	abort();
+}
+
+static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	if (sk->minisock)
+		return 0;
+	keys[0] = tcpdrop_name_key(sk->name ? sk->name : "");
+	return 1;
+}
+
+static unsigned int sock_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	return sock_congestion(sk, keys);
+}
+
+static const tcpdrop_reader_t readers[] = {
+#define SELECTOR(NAME, name, ...) \
+	[RULE_##NAME] = sock_##name,
+#define OPTION(...)
+#include "../module/attrs.h"
+};
+
+/* Does a rule made by tcpdrop_rule_copy() match it? */
+static bool match_sock(const struct tcpdrop_rule *rule, const struct sock *sk)
+{
+	return tcpdrop_rule_match(rule, sk->conn->state, sk, readers);
+}
+
+static bool match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn)
+{
+	return match_sock(rule, &(struct sock){ .conn = conn });
+}
+
 FIXTURE(model) {
 	struct tcpdrop_rule rule;
 	struct tcpdrop_rule_error error;
@@ -172,7 +245,7 @@ TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 	for (i = 0; i < 100000; i++) {
 		conn.daddr = tcpdrop_conn_ipv4_key(htonl(10U << 24 | i));
 		conn.saddr = conn.daddr;
-		ASSERT_EQ(i % 2 == 0, tcpdrop_rule_match(&copy, &conn));
+		ASSERT_EQ(i % 2 == 0, match(&copy, &conn));
 	}
 	tcpdrop_rule_destroy(&copy);
 }
@@ -318,9 +391,9 @@ TEST_F(model, matches_what_the_contract_says)
 		tcpdrop_rule_init(&rule);
 		ASSERT_EQ(0, store(&rule, cases[i].attr, cases[i].items, &self->error));
 		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &rule));
-		EXPECT_EQ(cases[i].v4, tcpdrop_rule_match(&copy, &v4))
+		EXPECT_EQ(cases[i].v4, match(&copy, &v4))
 			TH_LOG("IPv4, %s: %s", cases[i].attr, cases[i].items);
-		EXPECT_EQ(cases[i].v6, tcpdrop_rule_match(&copy, &v6))
+		EXPECT_EQ(cases[i].v6, match(&copy, &v6))
 			TH_LOG("IPv6, %s: %s", cases[i].attr, cases[i].items);
 		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
 		tcpdrop_rule_destroy(&copy);
@@ -333,15 +406,13 @@ static bool matches(struct tcpdrop_rule *rule, const struct list_attr *list, boo
 {
 	struct tcpdrop_conn conn =
 		conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
-	enum tcpdrop_rule_attr attr = attr_by_name(list->attr);
+	struct sock sk = { .conn = &conn, .name = list->has, .minisock = minisock };
 	struct tcpdrop_rule copy;
 	bool matches;
 
 	if (tcpdrop_rule_copy(&copy, rule))
 		abort();
-	matches = tcpdrop_rule_match(&copy, &conn);
-	if ((attr == RULE_CONGESTION || attr == RULE_ULP) && tcpdrop_rule_has(&copy, attr))
-		matches &= tcpdrop_rule_match_name(&copy, attr, minisock ? NULL : list->has);
+	matches = match_sock(&copy, &sk);
 	tcpdrop_rule_destroy(&copy);
 	return matches;
 }
@@ -491,15 +562,24 @@ TEST_F(model, means_a_listener_only_where_it_is_named)
 {
 	struct tcpdrop_conn listener = conn_of("0.0.0.0", 80, "0.0.0.0", 0, TCP_LISTEN);
 
-	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
+	EXPECT_FALSE(match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
-	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
+	EXPECT_FALSE(match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "!ESTAB", &self->error));
-	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
+	EXPECT_FALSE(match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "ESTAB,LISTEN", &self->error));
-	EXPECT_TRUE(tcpdrop_rule_match(&self->rule, &listener));
+	EXPECT_TRUE(match(&self->rule, &listener));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
-	EXPECT_FALSE(tcpdrop_rule_match(&self->rule, &listener));
+	EXPECT_FALSE(match(&self->rule, &listener));
+}
+
+/* Of a socket that cannot have any the name is NULL. */
+static bool match_name(const struct tcpdrop_rule *rule, const char *name)
+{
+	struct tcpdrop_conn conn =
+		conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
+
+	return match_sock(rule, &(struct sock){ &conn, name, !name });
 }
 
 TEST_F(model, matches_names_as_the_contract_says)
@@ -522,16 +602,15 @@ TEST_F(model, matches_names_as_the_contract_says)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		ASSERT_EQ(0, store(&self->rule, "ulp", cases[i].items, &self->error));
 		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
-		EXPECT_EQ(cases[i].reno, tcpdrop_rule_match_name(&copy, RULE_ULP, "reno"))
+		EXPECT_EQ(cases[i].reno, match_name(&copy, "reno"))
 			TH_LOG("reno: %s", cases[i].items);
-		EXPECT_EQ(cases[i].cubic, tcpdrop_rule_match_name(&copy, RULE_ULP, "cubic"))
+		EXPECT_EQ(cases[i].cubic, match_name(&copy, "cubic"))
 			TH_LOG("cubic: %s", cases[i].items);
-		EXPECT_EQ(cases[i].none, tcpdrop_rule_match_name(&copy, RULE_ULP, ""))
+		EXPECT_EQ(cases[i].none, match_name(&copy, ""))
 			TH_LOG("none: %s", cases[i].items);
-		EXPECT_FALSE(tcpdrop_rule_match_name(&copy, RULE_ULP, NULL))
+		EXPECT_FALSE(match_name(&copy, NULL))
 			TH_LOG("no such thing: %s", cases[i].items);
-		EXPECT_TRUE(tcpdrop_rule_has(&copy, RULE_ULP));
-		EXPECT_FALSE(tcpdrop_rule_has(&copy, RULE_CONGESTION));
+		EXPECT_EQ(BIT(RULE_ULP), copy.asks);
 		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
 		tcpdrop_rule_destroy(&copy);
 	}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is read from a struct sock: of which kind it is, whether anybody may
+ * drop it, and by the sock_*() at the end what each selector looks at.
+ */
+#include <linux/file.h>
+#include <linux/kernel.h>
+#include <linux/net.h>
+#include <linux/rcupdate.h>
+#include <linux/tcp.h>
+#include <net/inet_timewait_sock.h>
+#include <net/ipv6.h>
+#include <net/mptcp.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "compat.h"
+#include "conn.h"
+#include "rule.h"
+#include "sock.h"
+
+static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_MAX);
+
+/**
+ * tcpdrop_sock_state() - in which state is a socket?
+ * @sk: a socket of any kind, on which the caller has a reference or the lock of
+ *      its bucket
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: its TCP_* state, that of a time-wait minisock and of a request as ss
+ * shows them.
+ */
+unsigned int tcpdrop_sock_state(const struct sock *sk)
+{
+	unsigned int state = inet_sk_state_load(sk);
+
+	if (state == TCP_TIME_WAIT)
+		return READ_ONCE(inet_twsk(sk)->tw_substate);
+	if (state == TCP_NEW_SYN_RECV)
+		return TCP_SYN_RECV;
+	return state;
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+/*
+ * A socket of family AF_INET6 that talks IPv4 is an IPv4 socket; only the
+ * IPv4 fields count then.  In a time-wait minisock of family AF_INET the IPv6
+ * fields hold junk, hence the family first.
+ */
+static bool sock_is_ipv6(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET6 &&
+	       !ipv6_addr_v4mapped(&sk->sk_v6_daddr) &&
+	       !ipv6_addr_v4mapped(&sk->sk_v6_rcv_saddr);
+}
+#endif
+
+static struct tcpdrop_range_key local_addr(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sock_is_ipv6(sk))
+		return tcpdrop_conn_ipv6_key(&sk->sk_v6_rcv_saddr);
+#endif
+	return tcpdrop_conn_ipv4_key(sk->sk_rcv_saddr);
+}
+
+static struct tcpdrop_range_key foreign_addr(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sock_is_ipv6(sk))
+		return tcpdrop_conn_ipv6_key(&sk->sk_v6_daddr);
+#endif
+	return tcpdrop_conn_ipv4_key(sk->sk_daddr);
+}
+
+/**
+ * tcpdrop_sock_conn() - the connection that a socket is of
+ * @conn: filled
+ * @sk: as for tcpdrop_sock_state()
+ *
+ * Reads nothing but what sockets of every kind have in struct sock_common.
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ */
+void tcpdrop_sock_conn(struct tcpdrop_conn *conn, const struct sock *sk)
+{
+	conn->state = tcpdrop_sock_state(sk);
+	conn->sport = sk->sk_num;
+	conn->dport = ntohs(sk->sk_dport);
+	conn->saddr = local_addr(sk);
+	conn->daddr = foreign_addr(sk);
+}
+
+/*
+ * Does a part of the kernel use the socket for itself?  Those that do leave
+ * their mark in sk_user_data, except for those who have no struct file to be
+ * told from.  Marks of BPF and of SMC, which has fallen back to TCP on behalf
+ * of an application, say that they are not to be copied.
+ */
+static bool has_kernel_mark(const struct sock *sk)
+{
+	uintptr_t data = (uintptr_t)READ_ONCE(sk->sk_user_data);
+
+	return data && !(data & ~SK_USER_DATA_PTRMASK);
+}
+
+/*
+ * Sockets of the kernel's own (NFS, SMB, NVMe and the like) are not the
+ * user's to drop, which are those that no process can have as a file.  Neither
+ * sk_kern_sock nor sk_net_refcnt tells: sock_create() makes the kernel's as it
+ * makes the user's, and SMC and MPTCP make the user's as if they were the
+ * kernel's.  Some users in the kernel have a file for their socket that they
+ * alone hold; a file that user space holds as well is user space's.
+ */
+static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
+{
+	struct file *file = READ_ONCE(socket->file);
+
+	return !file || (has_kernel_mark(sk) && file_count(file) == 1);
+}
+
+/*
+ * Without a struct socket it is an orphan, which nobody has any more, or a
+ * child that nobody has accepted: that is its listener's, whose mark it has.
+ */
+static bool sock_is_kernel(const struct sock *sk)
+{
+	const struct socket *socket;
+	bool kernel;
+
+	if (sk_is_mptcp(sk))
+		return !sk->sk_net_refcnt;
+
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	if (socket)
+		kernel = socket_is_kernel(sk, socket);
+	else
+		kernel = !sk->sk_net_refcnt || (!sock_flag(sk, SOCK_DEAD) &&
+						(sk->sk_kern_sock || has_kernel_mark(sk)));
+	rcu_read_unlock();
+	return kernel;
+}
+
+/**
+ * tcpdrop_sock_is_exempt() - is a socket none that anybody may drop?
+ * @sk: as for tcpdrop_sock_state()
+ *
+ * A request is as exempt as its listener, on which it holds a reference.
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if it belongs to the kernel, or is in TCP_REPAIR.
+ */
+bool tcpdrop_sock_is_exempt(const struct sock *sk)
+{
+	if (inet_sk_state_load(sk) == TCP_NEW_SYN_RECV)
+		sk = inet_reqsk(sk)->rsk_listener;
+	return sk_fullsock(sk) && (sock_is_kernel(sk) || tcp_sk(sk)->repair);
+}
+
+/**
+ * tcpdrop_sock_is_linked() - is a socket in its table?
+ * @sk: the socket, on which the caller has a reference
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if it is.
+ */
+bool tcpdrop_sock_is_linked(const struct sock *sk)
+{
+	return !hlist_nulls_unhashed_lockless(&sk->sk_nulls_node);
+}
+
+/* The readers, a tcpdrop_reader_t for each selector. */
+
+static unsigned int sock_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = local_addr(sk);
+	return 1;
+}
+
+static unsigned int sock_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = foreign_addr(sk);
+	return 1;
+}
+
+static unsigned int sock_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = (struct tcpdrop_range_key){ .lo = sk->sk_num };
+	return 1;
+}
+
+static unsigned int sock_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	keys[0] = (struct tcpdrop_range_key){ .lo = ntohs(sk->sk_dport) };
+	return 1;
+}
+
+static unsigned int sock_port(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	return sock_sport(sk, keys) + sock_dport(sk, keys + 1);
+}
+
+/* Which states match is known before, see struct tcpdrop_rule. */
+static unsigned int sock_state(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	return 0;
+}
+
+/*
+ * Under the bucket's lock, which is also a read side of RCU, the name may be
+ * read: a socket that is linked holds the module of its congestion control and
+ * of its ULP, or is just about to exchange one for another, which happens
+ * under RCU as well; and they are unregistered by way of a grace period. (A
+ * ULP leaves a socket that is linked only where MPTCP falls back to TCP, and
+ * MPTCP is no module.)
+ */
+static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	const struct tcp_congestion_ops *ops;
+
+	if (!sk_fullsock(sk))
+		return 0;
+	ops = READ_ONCE(inet_csk(sk)->icsk_ca_ops);
+	keys[0] = tcpdrop_name_key(ops ? ops->name : "");
+	return 1;
+}
+
+static unsigned int sock_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	const struct tcp_ulp_ops *ops;
+
+	if (!sk_fullsock(sk))
+		return 0;
+	ops = READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
+	keys[0] = tcpdrop_name_key(ops ? ops->name : "");
+	return 1;
+}
+
+static const tcpdrop_reader_t readers[] = {
+#define SELECTOR(NAME, name, ...) \
+	[RULE_##NAME] = sock_##name,
+#define OPTION(...)
+#include "attrs.h"
+};
+
+/**
+ * tcpdrop_sock_match() - does a socket match a rule?
+ * @rule: a rule made by tcpdrop_rule_copy()
+ * @sk: the socket
+ * @state: its state, by tcpdrop_sock_state()
+ *
+ * Context: any, with the lock of the socket's bucket held.
+ * Return: true if it does; whether it is exempt is another question.
+ */
+bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
+			unsigned int state)
+{
+	return tcpdrop_rule_match(rule, state, sk, readers);
+}
