@@ -349,25 +349,45 @@ TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)
 	EXPECT_EQ(MANY - dropped, rule_result(rule, "dropped"));
 }
 
-/* They came after the look whether there are too many. */
+/*
+ * To connect may take waiting, and then the commit goes on, and may drop what is
+ * being made. Returns how many were made before that.
+ */
+static int newcomers_make(struct pair *newcomer)
+{
+	int made = 0;
+
+	while (made < NEWCOMERS && !pairs_make(&newcomer[made], 1, "127.4.2.2"))
+		made++;
+	return made;
+}
+
+/*
+ * They came after the look whether there are too many. What became of one whose
+ * making was cut short is not known, so it may count or not.
+ */
 TEST_F_TIMEOUT(many, newcomers_make_a_commit_drop_no_more_than_max, 300)
 {
 	const struct rule *rule = &self->rule[0];
 	struct pair newcomer[NEWCOMERS];
 	struct rule_result result;
+	int made, cut, dropped;
 	struct hold hold;
 
 	hold_half_way(_metadata, rule, self->pair, &hold);
-	ASSERT_EQ(0, pairs_make(newcomer, NEWCOMERS, "127.4.2.2"));
+	made = newcomers_make(newcomer);
+	cut = made < NEWCOMERS;
 	commit_let_go(&hold);
 	EXPECT_EQ(0, rule_commit_end(hold.pid));
 
 	ASSERT_EQ(0, rule_result_read(rule, &result));
+	dropped = pairs_dropped(self->pair, MANY) + pairs_dropped(newcomer, made);
 	EXPECT_GE(MANY, result.matched);
 	EXPECT_EQ(result.matched, result.dropped);
-	EXPECT_EQ(MANY + NEWCOMERS - result.dropped, result.remaining);
-	EXPECT_EQ(result.dropped, pairs_dropped(self->pair, MANY) +
-				  pairs_dropped(newcomer, NEWCOMERS));
+	EXPECT_LE(dropped, result.dropped);
+	EXPECT_GE(dropped + cut, result.dropped);
+	EXPECT_LE(MANY + made - dropped - cut, result.remaining);
+	EXPECT_GE(MANY + made - dropped + cut, result.remaining);
 
 	ASSERT_EQ(0, rule_set(rule, "max", "1"));
 	EXPECT_EQ(-E2BIG, rule_commit(rule));
