@@ -12,6 +12,10 @@
 #include "grammar_cases.h"
 #include "kselftest_harness.h"
 
+/* See tcpdrop_util.h. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
 long shim_allocations = -1;
 
 /* What the readers below say; a minisock has no names. */

@@ -24,6 +24,13 @@
  */
 #define DEADLINE_MS 60000
 
+/*
+ * Nor is there a reason for the harness to give up sooner: by default it gives
+ * a test half a minute, which may be a second's worth on a busy machine.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
 /* Wait until @cond holds; evaluates to whether it did before the deadline. */
 #define WAIT_UNTIL(cond) ({						\
 	int64_t __end = clock_ms() + DEADLINE_MS;			\
