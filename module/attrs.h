@@ -3,9 +3,9 @@
  * The attributes of a rule, a line each, for whoever defines SELECTOR and
  * OPTION before including this; no guard, since several do.
  *
- * SELECTOR(NAME, name, type): a list of items that are of struct item_type
- * type_items.  OPTION(NAME, name): anything else, with name_store() and
- * name_show().  Both make RULE_NAME and the file "name".
+ * SELECTOR(NAME, name, type): a list of items, or a value, of struct item_type
+ * type_items.  OPTION(NAME, name): what selects nothing by itself, with
+ * name_store() and name_show().  Both make RULE_NAME and the file "name".
  */
 SELECTOR(SADDR, saddr, addr)
 SELECTOR(DADDR, daddr, addr)
@@ -15,9 +15,18 @@ SELECTOR(PORT, port, port)
 SELECTOR(STATE, state, state)
 SELECTOR(CONGESTION, congestion, name)
 SELECTOR(ULP, ulp, name)
+SELECTOR(DEV, dev, name)
+SELECTOR(MARK, mark, mark)
+SELECTOR(UID, uid, uid)
+SELECTOR(IDLE, idle, duration)
+SELECTOR(RETRANS, retrans, least)
+SELECTOR(SENDQ, sendq, least)
+SELECTOR(RECVQ, recvq, least)
+SELECTOR(ORPHAN, orphan, yesno)
 
 OPTION(NETNS, netns)
 OPTION(MAX, max)
+OPTION(KERNEL, kernel)
 
 #undef SELECTOR
 #undef OPTION

@@ -25,11 +25,13 @@
 
 /**
  * struct item_type - what the items of a list are
+ * @single: no list, but one item, which is neither added nor excluded
  * @parse: turns an item into ranges, adding to the set; 0, -ENOMEM, or
  *         -EINVAL with the reason
  * @print: turns a range into an item, returns its length
  */
 struct item_type {
+	bool single;
 	int (*parse)(struct tcpdrop_ranges *into, char *item, const char **reason);
 	int (*print)(char *buf, size_t size, const struct tcpdrop_key_range *r);
 };
@@ -189,21 +191,28 @@ static int parse_port(const char *text, struct tcpdrop_range_key *key)
 	return ret;
 }
 
-static int port_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+/* N or N-M; on entry @reason is what is wrong with what @parse refuses. */
+static int parse_number_range(struct tcpdrop_ranges *into, char *item,
+			      int (*parse)(const char *text, struct tcpdrop_range_key *key),
+			      const char **reason)
 {
 	char *dash = strchr(item, '-');
 	struct tcpdrop_key_range r;
 
 	if (dash)
 		*dash++ = '\0';
-
-	*reason = "not a port number";
-	if (parse_port(item, &r.first) || parse_port(dash ? dash : item, &r.last))
+	if (parse(item, &r.first) || parse(dash ? dash : item, &r.last))
 		return -EINVAL;
 	*reason = "a reversed range";
 	if (tcpdrop_range_key_cmp(&r.first, &r.last) > 0)
 		return -EINVAL;
 	return tcpdrop_ranges_add(into, &r);
+}
+
+static int port_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	*reason = "not a port number";
+	return parse_number_range(into, item, parse_port, reason);
 }
 
 static int number_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
@@ -336,6 +345,182 @@ static const struct item_type name_items = {
 	.print = name_print,
 };
 
+/* Marks: a key is a value, in the space of its mask. */
+
+/* Decimal or with 0x, and nothing else. */
+static int parse_mark(const char *text, u64 *mark)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+
+	if (!isdigit(*text) || kstrtou64(text, hex ? 16 : 10, mark) || *mark > U32_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static int mark_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	struct tcpdrop_key_range r = {};
+	u64 value, mask = U32_MAX;
+	char *slash;
+
+	slash = strchr(item, '/');
+	if (slash)
+		*slash++ = '\0';
+	*reason = "not a mark";
+	if (parse_mark(item, &value) || (slash && parse_mark(slash, &mask)))
+		return -EINVAL;
+
+	r.first.space = mask;
+	r.first.lo = value & mask;
+	r.last = r.first;
+	return tcpdrop_ranges_add(into, &r);
+}
+
+static int mark_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
+{
+	int len = scnprintf(buf, size, "0x%llx", (unsigned long long)r->first.lo);
+
+	if (r->first.space != U32_MAX)
+		len += scnprintf(buf + len, size - len, "/0x%x", r->first.space);
+	return len;
+}
+
+static const struct item_type mark_items = {
+	.parse = mark_parse,
+	.print = mark_print,
+};
+
+/* Users */
+
+/* The highest number stands for nobody. */
+static int parse_uid(const char *text, struct tcpdrop_range_key *key)
+{
+	*key = (struct tcpdrop_range_key){};
+	return parse_number(text, U32_MAX - 1, &key->lo);
+}
+
+static int uid_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	*reason = "not a user id";
+	return parse_number_range(into, item, parse_uid, reason);
+}
+
+static const struct item_type uid_items = {
+	.parse = uid_parse,
+	.print = number_print,
+};
+
+/* What has to be reached: the range from there on. */
+
+static int add_least(struct tcpdrop_ranges *into, u64 least)
+{
+	struct tcpdrop_key_range r = { .first.lo = least, .last.lo = U64_MAX };
+
+	return tcpdrop_ranges_add(into, &r);
+}
+
+static int least_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	u64 least;
+
+	*reason = "not a number";
+	return parse_number(item, U64_MAX, &least) ? -EINVAL : add_least(into, least);
+}
+
+static int least_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
+{
+	return scnprintf(buf, size, "%llu", (unsigned long long)r->first.lo);
+}
+
+static const struct item_type least_items = {
+	.single = true,
+	.parse = least_parse,
+	.print = least_print,
+};
+
+/* Durations, in milliseconds; the units from the longest to the shortest. */
+static const struct unit {
+	const char *name;
+	u32 ms;
+} units[] = {
+	{ "d", 24 * 60 * 60 * 1000 },
+	{ "h", 60 * 60 * 1000 },
+	{ "m", 60 * 1000 },
+	{ "s", 1000 },
+	{ "", 1000 },
+	{ "ms", 1 },
+};
+
+static int duration_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	char *name = item + strspn(item, "0123456789");
+	const struct unit *unit;
+	char digits[24];
+	u64 number;
+
+	*reason = "not a duration";
+	for (unit = units; strcmp(unit->name, name); unit++)
+		if (unit == units + ARRAY_SIZE(units) - 1)
+			return -EINVAL;
+	if (name - item >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, item, name - item);
+	digits[name - item] = '\0';
+	if (parse_number(digits, U64_MAX / unit->ms, &number))
+		return -EINVAL;
+	return add_least(into, number * unit->ms);
+}
+
+static int duration_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
+{
+	u64 ms = r->first.lo;
+	const struct unit *unit = units;
+
+	if (!ms)
+		return scnprintf(buf, size, "0s");
+	while (ms % unit->ms)
+		unit++;
+	return scnprintf(buf, size, "%llu%s", (unsigned long long)ms / unit->ms, unit->name);
+}
+
+static const struct item_type duration_items = {
+	.single = true,
+	.parse = duration_parse,
+	.print = duration_print,
+};
+
+/* Yes or no: 1 or 0. */
+
+static int parse_yesno(const char *text, bool *yes)
+{
+	*yes = !strcmp(text, "yes");
+	return *yes || !strcmp(text, "no") ? 0 : -EINVAL;
+}
+
+static int yesno_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	struct tcpdrop_key_range r = {};
+	bool yes;
+
+	*reason = "neither yes nor no";
+	if (parse_yesno(item, &yes))
+		return -EINVAL;
+	r.first.lo = yes;
+	r.last.lo = yes;
+	return tcpdrop_ranges_add(into, &r);
+}
+
+static int yesno_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
+{
+	return scnprintf(buf, size, r->first.lo ? "yes" : "no");
+}
+
+static const struct item_type yesno_items = {
+	.single = true,
+	.parse = yesno_parse,
+	.print = yesno_print,
+};
+
 /* LISTEN is meant only where it is named, so it is not part of "everything". */
 static unsigned int selected_states(const struct tcpdrop_selector *sel)
 {
@@ -445,7 +630,7 @@ static bool text_clears(const char *text, size_t len)
 static int parse_item(const struct item_type *type, struct tcpdrop_selector *sel,
 		      const struct token *token, const char **reason)
 {
-	bool negated = *token->text == '!';
+	bool negated = !type->single && *token->text == '!';
 	size_t len = token->len - negated;
 	char item[ITEM_MAX];
 
@@ -522,6 +707,30 @@ static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_
 	return scnprintf(buf, size, "%llu\n", (unsigned long long)options->max);
 }
 
+static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
+			const char **reason)
+{
+	bool yes = false;
+	char item[4];
+
+	*reason = "neither yes nor no";
+	if (!text_clears(token->text, token->len)) {
+		if (token->len >= sizeof(item))
+			return -EINVAL;
+		memcpy(item, token->text, token->len);
+		item[token->len] = '\0';
+		if (parse_yesno(item, &yes))
+			return -EINVAL;
+	}
+	options->kernel = yes;
+	return 0;
+}
+
+static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return scnprintf(buf, size, options->kernel ? "yes\n" : "no\n");
+}
+
 /* The namespace of the process that commits is the only choice so far. */
 static int netns_store(struct tcpdrop_rule_options *options, const struct token *token,
 		       const char **reason)
@@ -579,8 +788,9 @@ const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
 static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		      const char *text, size_t len, struct token *bad, const char **reason)
 {
+	const struct item_type *type = selectors[attr].items;
+	bool add = !type->single && len && *text == '+';
 	struct tcpdrop_selector *sel = &rule->sel[attr];
-	bool add = len && *text == '+';
 	struct tcpdrop_selector new = {};
 	int ret = 0;
 
@@ -588,8 +798,12 @@ static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		text++;
 		len--;
 	}
-	if (add || !text_clears(text, len))
-		ret = parse_list(selectors[attr].items, &new, text, len, bad, reason);
+	if (!add && text_clears(text, len))
+		ret = 0;
+	else if (type->single)
+		ret = parse_item(type, &new, bad, reason);
+	else
+		ret = parse_list(type, &new, text, len, bad, reason);
 	if (!ret && add)
 		ret = selector_append(sel, &new);
 	else if (!ret)
@@ -836,6 +1050,17 @@ bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule)
 	return false;
 }
 
+/* Values with masks are few, and not in an order that would help. */
+static bool has_masked(const struct tcpdrop_ranges *set, u64 value)
+{
+	size_t i;
+
+	for (i = 0; i < set->nr; i++)
+		if ((value & set->v[i].first.space) == set->v[i].first.lo)
+			return true;
+	return false;
+}
+
 /**
  * tcpdrop_selector_match() - do a socket's keys match a list?
  * @sel: the list, of a rule made by tcpdrop_rule_copy()
@@ -860,6 +1085,23 @@ bool tcpdrop_selector_match(const struct tcpdrop_selector *sel,
 		match = match || tcpdrop_ranges_contain(&sel->yes, &keys[i]);
 	}
 	return match && nr;
+}
+
+/**
+ * tcpdrop_selector_match_masked() - the same for a list of values that have masks
+ * @sel: the list, whose keys are in the space of their masks
+ * @keys: the keys
+ * @nr: how many there are
+ *
+ * Context: any.
+ * Return: true if they do; without a key they never do.
+ */
+bool tcpdrop_selector_match_masked(const struct tcpdrop_selector *sel,
+				   const struct tcpdrop_range_key *keys, unsigned int nr)
+{
+	if (!nr || has_masked(&sel->no, keys[0].lo))
+		return false;
+	return !sel->yes.nr || has_masked(&sel->yes, keys[0].lo);
 }
 
 static bool only_key(const struct tcpdrop_selector *sel, struct tcpdrop_range_key *key)

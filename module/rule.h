@@ -54,9 +54,11 @@ typedef unsigned int (*tcpdrop_reader_t)(const struct sock *sk,
 /**
  * struct tcpdrop_rule_options - what is no list; all zero is nothing set
  * @max: the most sockets that a commit may drop, 0 for no limit
+ * @kernel: match the kernel's own sockets, and no others
  */
 struct tcpdrop_rule_options {
 	u64 max;
+	bool kernel;
 };
 
 /**
@@ -116,10 +118,17 @@ bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *en
 struct tcpdrop_range_key tcpdrop_name_key(const char *name);
 bool tcpdrop_selector_match(const struct tcpdrop_selector *sel,
 			    const struct tcpdrop_range_key *keys, unsigned int nr);
+bool tcpdrop_selector_match_masked(const struct tcpdrop_selector *sel,
+				   const struct tcpdrop_range_key *keys, unsigned int nr);
+
+/* The lists that look at nothing but a connection's ends. */
+#define RULE_OF_ENDS	(BIT(RULE_SADDR) | BIT(RULE_DADDR) | BIT(RULE_SPORT) | \
+			 BIT(RULE_DPORT) | BIT(RULE_PORT))
 
 /**
  * tcpdrop_rule_match() - does a socket match a rule?
  * @rule: a rule made by tcpdrop_rule_copy()
+ * @but: the lists, by bit, that are known to match
  * @state: its TCP_* state
  * @sk: the socket
  * @readers: by enum tcpdrop_rule_attr; what the rule does not ask for is not read
@@ -130,19 +139,26 @@ bool tcpdrop_selector_match(const struct tcpdrop_selector *sel,
  * Return: true if every attribute that is set matches.
  */
 static __always_inline bool tcpdrop_rule_match(const struct tcpdrop_rule *rule,
-					       unsigned int state, const struct sock *sk,
+					       unsigned long but, unsigned int state,
+					       const struct sock *sk,
 					       const tcpdrop_reader_t *readers)
 {
+	unsigned long asks = rule->asks & ~but;
 	struct tcpdrop_range_key keys[2];
-	unsigned int attr;
+	unsigned int attr, nr;
 
 	if (!(rule->states & BIT(state)))
 		return false;
 #pragma GCC unroll 32
-	for (attr = 0; attr < RULE_NR_SELECTORS; attr++)
-		if (rule->asks & BIT(attr) &&
-		    !tcpdrop_selector_match(&rule->sel[attr], keys, readers[attr](sk, keys)))
+	for (attr = 0; attr < RULE_NR_SELECTORS; attr++) {
+		if (!(asks & BIT(attr)))
+			continue;
+		nr = readers[attr](sk, keys);
+		if (attr == RULE_MARK ?
+		    !tcpdrop_selector_match_masked(&rule->sel[attr], keys, nr) :
+		    !tcpdrop_selector_match(&rule->sel[attr], keys, nr))
 			return false;
+	}
 	return true;
 }
 

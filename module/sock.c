@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What is read from a struct sock: of which kind it is, whether anybody may
- * drop it, and by the sock_*() at the end what each selector looks at.
+ * drop it, and by the read_*() at the end what each selector looks at.
  */
 #include <linux/file.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/net.h>
+#include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ipv6.h>
 #include <net/mptcp.h>
@@ -143,20 +147,29 @@ static bool sock_is_kernel(const struct sock *sk)
 	return kernel;
 }
 
+/* A request has no owner but its listener, on which it holds a reference. */
+static const struct sock *listener_of(const struct sock *sk)
+{
+	return inet_sk_state_load(sk) == TCP_NEW_SYN_RECV ? inet_reqsk(sk)->rsk_listener : sk;
+}
+
 /**
- * tcpdrop_sock_is_exempt() - is a socket none that anybody may drop?
+ * tcpdrop_sock_is_exempt() - is a socket none that may be dropped?
  * @sk: as for tcpdrop_sock_state()
+ * @kernel: those of the kernel may be, and no others
  *
- * A request is as exempt as its listener, on which it holds a reference.
+ * A request is as exempt as its listener.
  *
  * Context: any; no lock is needed, and none makes the answer last.
- * Return: true if it belongs to the kernel, or is in TCP_REPAIR.
+ * Return: true if it belongs to the kernel and is not to, or the other way
+ * round, or is in TCP_REPAIR.
  */
-bool tcpdrop_sock_is_exempt(const struct sock *sk)
+bool tcpdrop_sock_is_exempt(const struct sock *sk, bool kernel)
 {
-	if (inet_sk_state_load(sk) == TCP_NEW_SYN_RECV)
-		sk = inet_reqsk(sk)->rsk_listener;
-	return sk_fullsock(sk) && (sock_is_kernel(sk) || tcp_sk(sk)->repair);
+	sk = listener_of(sk);
+	if (!sk_fullsock(sk))
+		return kernel;
+	return sock_is_kernel(sk) != kernel || tcp_sk(sk)->repair;
 }
 
 /**
@@ -173,50 +186,51 @@ bool tcpdrop_sock_is_linked(const struct sock *sk)
 
 /* The readers, a tcpdrop_reader_t for each selector. */
 
-static unsigned int sock_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = local_addr(sk);
 	return 1;
 }
 
-static unsigned int sock_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = foreign_addr(sk);
 	return 1;
 }
 
-static unsigned int sock_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = (struct tcpdrop_range_key){ .lo = sk->sk_num };
 	return 1;
 }
 
-static unsigned int sock_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = (struct tcpdrop_range_key){ .lo = ntohs(sk->sk_dport) };
 	return 1;
 }
 
-static unsigned int sock_port(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_port(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
-	return sock_sport(sk, keys) + sock_dport(sk, keys + 1);
+	return read_sport(sk, keys) + read_dport(sk, keys + 1);
 }
 
 /* Which states match is known before, see struct tcpdrop_rule. */
-static unsigned int sock_state(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_state(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	return 0;
 }
 
 /*
  * Under the bucket's lock, which is also a read side of RCU, the name may be
- * read: a socket that is linked holds the module of its congestion control and
+ * read, or later in a read side of RCU in which the socket was found linked: a
+ * socket that is linked holds the module of its congestion control and
  * of its ULP, or is just about to exchange one for another, which happens
  * under RCU as well; and they are unregistered by way of a grace period. (A
  * ULP leaves a socket that is linked only where MPTCP falls back to TCP, and
  * MPTCP is no module.)
  */
-static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	const struct tcp_congestion_ops *ops;
 
@@ -227,7 +241,7 @@ static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_
 	return 1;
 }
 
-static unsigned int sock_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	const struct tcp_ulp_ops *ops;
 
@@ -238,9 +252,122 @@ static unsigned int sock_ulp(const struct sock *sk, struct tcpdrop_range_key *ke
 	return 1;
 }
 
+/*
+ * The name of the device, which the namespace of the socket keeps; whoever
+ * renames it meanwhile finds the one name or the other.
+ */
+static unsigned int read_dev(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	int index = READ_ONCE(sk->sk_bound_dev_if);
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = index ? dev_get_by_index_rcu(sock_net(sk), index) : NULL;
+	keys[0] = tcpdrop_name_key(dev ? dev->name : "");
+	rcu_read_unlock();
+	return 1;
+}
+
+static unsigned int read_mark(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	unsigned int state = inet_sk_state_load(sk);
+	u32 mark;
+
+	if (state == TCP_TIME_WAIT)
+		mark = inet_twsk(sk)->tw_mark;
+	else if (state == TCP_NEW_SYN_RECV)
+		mark = inet_rsk(inet_reqsk(sk))->ir_mark;
+	else
+		mark = READ_ONCE(sk->sk_mark);
+	keys[0] = (struct tcpdrop_range_key){ .lo = mark };
+	return 1;
+}
+
+/* Not by the inode, which an orphan has lost. */
+static unsigned int read_uid(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	sk = listener_of(sk);
+	if (!sk_fullsock(sk))
+		return 0;
+	keys[0] = (struct tcpdrop_range_key){
+		.lo = from_kuid(&init_user_ns, READ_ONCE(sk->sk_uid)),
+	};
+	return 1;
+}
+
+/*
+ * Since the last data in either direction, in milliseconds.  Neither a listener
+ * nor who has had no answer yet has seen any.  The clock is read last, so that
+ * neither moment can be later; it wraps after 49 days or more.
+ */
+static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	u32 sent, received, now;
+
+	if (!sk_fullsock(sk) || BIT(sk->sk_state) & (TCPF_SYN_SENT | TCPF_LISTEN))
+		return 0;
+	sent = READ_ONCE(tcp_sk(sk)->lsndtime);
+	received = READ_ONCE(inet_csk(sk)->icsk_ack.lrcvtime);
+	smp_rmb();
+	now = tcp_jiffies32;
+	keys[0] = (struct tcpdrop_range_key){
+		.lo = jiffies64_to_msecs(min(now - sent, now - received)),
+	};
+	return 1;
+}
+
+static unsigned int read_retrans(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	if (!sk_fullsock(sk))
+		return 0;
+	keys[0] = (struct tcpdrop_range_key){
+		.lo = READ_ONCE(inet_csk(sk)->icsk_retransmits),
+	};
+	return 1;
+}
+
+/* Both queues as ss(8) has them, of a listener what waits for accept() and may. */
+static unsigned int read_sendq(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 queued;
+
+	if (!sk_fullsock(sk))
+		return 0;
+	if (sk->sk_state == TCP_LISTEN)
+		queued = READ_ONCE(sk->sk_max_ack_backlog);
+	else
+		queued = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
+	keys[0] = (struct tcpdrop_range_key){ .lo = queued };
+	return 1;
+}
+
+static unsigned int read_recvq(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	int queued;
+
+	if (!sk_fullsock(sk))
+		return 0;
+	if (sk->sk_state == TCP_LISTEN)
+		queued = READ_ONCE(sk->sk_ack_backlog);
+	else
+		queued = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
+	keys[0] = (struct tcpdrop_range_key){ .lo = max(queued, 0) };
+	return 1;
+}
+
+static unsigned int read_orphan(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	if (!sk_fullsock(sk))
+		return 0;
+	keys[0] = (struct tcpdrop_range_key){ .lo = sock_flag(sk, SOCK_DEAD) };
+	return 1;
+}
+
 static const tcpdrop_reader_t readers[] = {
 #define SELECTOR(NAME, name, ...) \
-	[RULE_##NAME] = sock_##name,
+	[RULE_##NAME] = read_##name,
 #define OPTION(...)
 #include "attrs.h"
 };
@@ -257,5 +384,21 @@ static const tcpdrop_reader_t readers[] = {
 bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
 			unsigned int state)
 {
-	return tcpdrop_rule_match(rule, state, sk, readers);
+	return tcpdrop_rule_match(rule, 0, state, sk, readers);
+}
+
+/**
+ * tcpdrop_sock_rematch() - does a socket that matched, and has the same ends, still match?
+ * @rule: a rule made by tcpdrop_rule_copy()
+ * @sk: the socket, on which the caller has a reference; linked after the caller
+ *      has entered the read side of RCU that it is in, see read_congestion()
+ * @state: its state, by tcpdrop_sock_state()
+ *
+ * Context: any, in a read side of RCU.
+ * Return: true if it does; whether it is exempt is another question.
+ */
+bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk,
+			  unsigned int state)
+{
+	return tcpdrop_rule_match(rule, RULE_OF_ENDS, state, sk, readers);
 }

@@ -13,6 +13,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -175,6 +176,11 @@ static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b
 	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
 }
 
+static bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk)
+{
+	return tcpdrop_sock_is_exempt(sk, walk->rule->options.kernel);
+}
+
 static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
 		       struct tcpdrop_conn *conn)
 {
@@ -184,7 +190,7 @@ static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
 	tcpdrop_sock_conn(conn, sk);
 	if (walk->ends && !same_ends(conn, walk->ends))
 		return false;
-	return tcpdrop_sock_match(walk->rule, sk, conn->state) && !tcpdrop_sock_is_exempt(sk);
+	return tcpdrop_sock_match(walk->rule, sk, conn->state) && !is_exempt(walk, sk);
 }
 
 static void walk_chain(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
@@ -337,7 +343,7 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 		if (!net_eq(sock_net(sk), walk->net))
 			continue;
 		tcpdrop_sock_conn(&conn, sk);
-		found = found || (same_ends(&conn, walk->ends) && tcpdrop_sock_is_exempt(sk));
+		found = found || (same_ends(&conn, walk->ends) && is_exempt(walk, sk));
 	}
 	spin_unlock_bh(lock);
 	return found;
@@ -385,16 +391,15 @@ bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct so
  * anew to somebody else. Requests and minisocks are what they are.
  *
  * Context: any; no lock is needed, and none makes the answer last.
- * Return: true if it is still linked, has the same ends and a state that the
- * rule means.
+ * Return: true if it is still linked, has the same ends, and matches in
+ * everything else that the rule asks for.
  */
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 			  struct tcpdrop_conn *conn)
 {
 	struct tcpdrop_conn now;
+	bool match;
 
-	if (!tcpdrop_sock_is_linked(sk))
-		return false;
 	if (sk_fullsock(sk)) {
 		tcpdrop_sock_conn(&now, sk);
 		if (!same_ends(&now, conn))
@@ -402,7 +407,11 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	}
 
 	conn->state = tcpdrop_sock_state(sk);
-	return walk->rule->states & BIT(conn->state) && !tcpdrop_sock_is_exempt(sk);
+	rcu_read_lock();
+	match = tcpdrop_sock_is_linked(sk) &&
+		tcpdrop_sock_rematch(walk->rule, sk, conn->state) && !is_exempt(walk, sk);
+	rcu_read_unlock();
+	return match;
 }
 
 static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)

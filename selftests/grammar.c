@@ -130,10 +130,25 @@ static bool is_list(const char *attr)
 	return false;
 }
 
-/* Those that take a single value. */
-static bool is_option(const char *attr)
+static bool is_value(const char *attr)
 {
-	return !strcmp(attr, "netns") || !strcmp(attr, "max");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(value_attrs); i++)
+		if (!strcmp(value_attrs[i].attr, attr))
+			return true;
+	return false;
+}
+
+/* What an attribute is in a new rule. */
+static const char *unset_value(const char *attr)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(option_attrs); i++)
+		if (!strcmp(option_attrs[i].attr, attr))
+			return option_attrs[i].value;
+	return is_list(attr) || is_value(attr) ? "any" : NULL;
 }
 
 TEST_F(grammar, knows_every_attribute_that_a_rule_has)
@@ -143,9 +158,10 @@ TEST_F(grammar, knows_every_attribute_that_a_rule_has)
 	for (i = 0; i < attrs.nr; i++) {
 		EXPECT_TRUE(has_cases(attrs.name[i], true)) TH_LOG("%s", attrs.name[i]);
 		EXPECT_TRUE(has_cases(attrs.name[i], false)) TH_LOG("%s", attrs.name[i]);
-		EXPECT_NE(is_list(attrs.name[i]), is_option(attrs.name[i]))
-			TH_LOG("%s", attrs.name[i]);
+		EXPECT_NE(NULL, unset_value(attrs.name[i])) TH_LOG("%s", attrs.name[i]);
 	}
+	EXPECT_EQ(attrs.nr, ARRAY_LEN(list_attrs) + ARRAY_LEN(value_attrs) +
+		  ARRAY_LEN(option_attrs));
 	for (i = 0; i < ARRAY_LEN(list_attrs); i++)
 		EXPECT_EQ(S_IFREG | 0644, mode_of(&self->rule, list_attrs[i].attr))
 			TH_LOG("list %zu", i);
@@ -156,11 +172,9 @@ TEST_F(grammar, a_new_rule_has_nothing_set)
 	size_t i;
 
 	for (i = 0; i < attrs.nr; i++)
-		if (!is_option(attrs.name[i]))
-			EXPECT_STREQ("any", get(&self->rule, attrs.name[i], self->text))
-				TH_LOG("%s", attrs.name[i]);
-	EXPECT_STREQ("self", get(&self->rule, "netns", self->text));
-	EXPECT_STREQ("0", get(&self->rule, "max", self->text));
+		EXPECT_STREQ(unset_value(attrs.name[i]),
+			     get(&self->rule, attrs.name[i], self->text))
+			TH_LOG("%s", attrs.name[i]);
 	EXPECT_STREQ("", get(&self->rule, "last_error", self->text));
 	EXPECT_EQ(0, rule_result(&self->rule, "matched"));
 	EXPECT_EQ(0, rule_result(&self->rule, "dropped"));
@@ -277,8 +291,11 @@ TEST_F(grammar, every_list_does_what_it_should)
 	const struct list_attr *list;
 	const struct list_case *c;
 	char text[256];
+	int mark = 0x10;
 
 	ASSERT_EQ(0, setsockopt(self->pair.client, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+	ASSERT_EQ(0, setsockopt(self->pair.client, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	ASSERT_EQ(0, setsockopt(self->pair.client, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)));
 	for (list = list_attrs; list < list_attrs + ARRAY_LEN(list_attrs); list++) {
 		for (c = list_cases; c < list_cases + ARRAY_LEN(list_cases); c++) {
 			list_text(list, c->before, text, sizeof(text));
@@ -579,8 +596,12 @@ TEST_F(grammar, every_attribute_that_was_refused_something_has_to_be_written_ane
 				list_attrs[i].first);
 	}
 	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "192.0.2.1"));
-	refuse_and_mend(_metadata, &self->rule, "max", "10");
-	refuse_and_mend(_metadata, &self->rule, "netns", "self");
+	for (i = 0; i < ARRAY_LEN(value_attrs); i++)
+		refuse_and_mend(_metadata, &self->rule, value_attrs[i].attr,
+				value_attrs[i].value);
+	for (i = 0; i < ARRAY_LEN(option_attrs); i++)
+		refuse_and_mend(_metadata, &self->rule, option_attrs[i].attr,
+				option_attrs[i].value);
 	EXPECT_TRUE(sock_talks(self->pair.client, self->pair.server));
 }
 
@@ -647,7 +668,9 @@ TEST_F(grammar, commit_of_an_empty_rule_is_refused)
 			       "no selector is set"));
 	ASSERT_EQ(0, rule_set(&self->rule, "max", "5"));
 	ASSERT_EQ(0, rule_set(&self->rule, "netns", "self"));
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
 	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "no"));
 	ASSERT_EQ(0, rule_set(&self->rule, "sport", "80"));
 	ASSERT_EQ(0, rule_set(&self->rule, "sport", "any"));
 	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));

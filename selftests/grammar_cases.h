@@ -31,6 +31,28 @@ static const struct list_attr {
 	{ "state", "ESTABLISHED", "TIME_WAIT", "ESTABLISHED" },
 	{ "congestion", "cubic", "reno", "reno" },
 	{ "ulp", "mptcp", "tls", "tls" },
+	{ "dev", "eth0", "lo", "lo" },
+	{ "mark", "0x7/0xff", "0x10", "0x10" },
+	{ "uid", "0", "1000-1999", "0" },
+};
+
+/* The attributes that are a value, no list, and unset unless it is written. */
+static const struct value_attr {
+	const char *attr;
+	const char *value;
+} value_attrs[] = {
+	{ "idle", "1h" },
+	{ "retrans", "3" },
+	{ "sendq", "1000" },
+	{ "recvq", "1000" },
+	{ "orphan", "yes" },
+};
+
+/* The attributes that select nothing by themselves, and what they are unset. */
+static const struct value_attr option_attrs[] = {
+	{ "netns", "self" },
+	{ "max", "0" },
+	{ "kernel", "no" },
 };
 
 /*
@@ -118,6 +140,11 @@ struct grammar_case {
 #define NO_ADDR "not an address"
 #define NO_PORT "not a port number"
 #define NO_NAME "not a name"
+#define NO_MARK "not a mark"
+#define NO_UID "not a user id"
+#define NO_DURATION "not a duration"
+#define NO_NUMBER "not a number"
+#define NO_ANSWER "neither yes nor no"
 #define EMPTY "an empty item"
 
 static const struct grammar_case grammar_cases[] = {
@@ -344,6 +371,126 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("ulp", "...", "...", NO_NAME),
 	BAD("ulp", "!tls,!...", "!...", NO_NAME),
 	BAD("ulp", "a-name-that-is-too-long", "a-name-that-is-too-long", NO_NAME),
+
+	GOOD("dev", "eth0", "eth0"),
+	GOOD("dev", "vrf-blue,eth0.100 br-1a2b3c4d5e6f", "br-1a2b3c4d5e6f,eth0.100,vrf-blue"),
+	GOOD("dev", "!lo", "!lo"),
+	BAD("dev", "a-device-so-long", "a-device-so-long", NO_NAME),
+
+	/* Marks */
+	GOOD("mark", "7", "0x7"),
+	GOOD("mark", "0x7", "0x7"),
+	GOOD("mark", "0XfF", "0xff"),
+	GOOD("mark", "0", "0x0"),
+	GOOD("mark", "010", "0xa"),
+	GOOD("mark", "4294967295", "0xffffffff"),
+	GOOD("mark", "0xffffffff/0xffffffff", "0xffffffff"),
+	GOOD("mark", "1/1", "0x1/0x1"),
+	GOOD("mark", "0x11/0x1", "0x1/0x1"),
+	GOOD("mark", "0x5/15", "0x5/0xf"),
+	GOOD("mark", "0/0", "0x0/0x0"),
+	GOOD("mark", "9,8,9", "0x8,0x9"),
+	GOOD("mark", "2 1/3 !4", "0x1/0x3,0x2,!0x4"),
+	THEN("mark", "1", "+2/0xf", "0x2/0xf,0x1"),
+	BAD("mark", "4294967296", "4294967296", NO_MARK),
+	BAD("mark", "0x100000000", "0x100000000", NO_MARK),
+	BAD("mark", "-1", "-1", NO_MARK),
+	BAD("mark", "1/+1", "1/+1", NO_MARK),
+	BAD("mark", "+1/1+", "1/1+", NO_MARK),
+	BAD("mark", "ff", "ff", NO_MARK),
+	BAD("mark", "0x", "0x", NO_MARK),
+	BAD("mark", "0xg", "0xg", NO_MARK),
+	BAD("mark", "0x0x1", "0x0x1", NO_MARK),
+	BAD("mark", "1/", "1/", NO_MARK),
+	BAD("mark", "/1", "/1", NO_MARK),
+	BAD("mark", "1/2/3", "1/2/3", NO_MARK),
+	BAD("mark", "1-2", "1-2", NO_MARK),
+
+	/* Users */
+	GOOD("uid", "0", "0"),
+	GOOD("uid", "1000-1999,33", "33,1000-1999"),
+	GOOD("uid", "!0", "!0"),
+	GOOD("uid", "4294967294", "4294967294"),
+	GOOD("uid", "5-5", "5"),
+	BAD("uid", "4294967295", "4294967295", NO_UID),
+	BAD("uid", "-1", "-1", NO_UID),
+	BAD("uid", "root", "root", NO_UID),
+	BAD("uid", "0x0", "0x0", NO_UID),
+	BAD("uid", "10-", "10-", NO_UID),
+	BAD("uid", "10-20-30", "10-20-30", NO_UID),
+	BAD("uid", "20-10", "20-10", "a reversed range"),
+
+	/* Durations */
+	GOOD("idle", "0", "0s"),
+	GOOD("idle", "0d", "0s"),
+	GOOD("idle", "30", "30s"),
+	GOOD("idle", "30s", "30s"),
+	GOOD("idle", "60", "1m"),
+	GOOD("idle", "90m", "90m"),
+	GOOD("idle", "3600", "1h"),
+	GOOD("idle", "24h", "1d"),
+	GOOD("idle", "25h\n", "25h"),
+	GOOD("idle", "500ms", "500ms"),
+	GOOD("idle", "2000ms", "2s"),
+	GOOD("idle", "007d", "7d"),
+	GOOD("idle", "18446744073709551615ms", "18446744073709551615ms"),
+	GOOD("idle", "213503982334d", "213503982334d"),
+	THEN("idle", "1h", "2h", "2h"),
+	THEN("idle", "1h", "any", "any"),
+	THEN("idle", "1h", "\n", "any"),
+	BAD("idle", "213503982335d", "213503982335d", NO_DURATION),
+	BAD("idle", "18446744073709551616ms", "18446744073709551616ms", NO_DURATION),
+	BAD("idle", "1000000000000000000000000000s", "1000000000000000000000000000s", NO_DURATION),
+	BAD("idle", "1w", "1w", NO_DURATION),
+	BAD("idle", "1H", "1H", NO_DURATION),
+	BAD("idle", "1sec", "1sec", NO_DURATION),
+	BAD("idle", "1h30m", "1h30m", NO_DURATION),
+	BAD("idle", "1 h", "1 h", NO_DURATION),
+	BAD("idle", "1.5h", "1.5h", NO_DURATION),
+	BAD("idle", "-1", "-1", NO_DURATION),
+	BAD("idle", "h", "h", NO_DURATION),
+	BAD("idle", "ms", "ms", NO_DURATION),
+	BAD("idle", "1,2", "1,2", NO_DURATION),
+	BAD("idle", "!1h", "!1h", NO_DURATION),
+	BAD("idle", "+1h", "+1h", NO_DURATION),
+
+	/* Counts */
+	GOOD("retrans", "3", "3"),
+	GOOD("retrans", "0", "0"),
+	GOOD("retrans", "003", "3"),
+	GOOD("sendq", "1048576\n", "1048576"),
+	GOOD("recvq", "18446744073709551615", "18446744073709551615"),
+	THEN("sendq", "1", "any", "any"),
+	THEN("recvq", "1", "2", "2"),
+	BAD("retrans", "-1", "-1", NO_NUMBER),
+	BAD("retrans", "+1", "+1", NO_NUMBER),
+	BAD("retrans", "!1", "!1", NO_NUMBER),
+	BAD("retrans", "1-2", "1-2", NO_NUMBER),
+	BAD("sendq", "1 2", "1 2", NO_NUMBER),
+	BAD("sendq", "1,2", "1,2", NO_NUMBER),
+	BAD("sendq", "1k", "1k", NO_NUMBER),
+	BAD("recvq", "18446744073709551616", "18446744073709551616", NO_NUMBER),
+	BAD("recvq", "0x10", "0x10", NO_NUMBER),
+
+	/* Yes and no */
+	GOOD("orphan", "yes", "yes"),
+	GOOD("orphan", "no\n", "no"),
+	THEN("orphan", "yes", "no", "no"),
+	THEN("orphan", "yes", "any", "any"),
+	BAD("orphan", "1", "1", NO_ANSWER),
+	BAD("orphan", "Yes", "Yes", NO_ANSWER),
+	BAD("orphan", "yes no", "yes no", NO_ANSWER),
+	BAD("orphan", "yes,", "yes,", NO_ANSWER),
+	BAD("orphan", "!no", "!no", NO_ANSWER),
+	BAD("orphan", "+yes", "+yes", NO_ANSWER),
+	GOOD("kernel", "yes", "yes"),
+	GOOD("kernel", "no", "no"),
+	THEN("kernel", "yes", "any", "no"),
+	THEN("kernel", "yes", "\n", "no"),
+	BAD("kernel", "1", "1", NO_ANSWER),
+	BAD("kernel", "yess", "yess", NO_ANSWER),
+	BAD("kernel", "yes no", "yes no", NO_ANSWER),
+	BAD("kernel", "!yes", "!yes", NO_ANSWER),
 
 	/* Limits */
 	GOOD("max", "0", "0"),

@@ -18,49 +18,50 @@
 
 long shim_allocations = -1;
 
-/* What the readers below say; a minisock has no names. */
+/* What the readers below say; a minisock has neither a name nor a number. */
 struct sock {
 	const struct tcpdrop_conn *conn;
 	const char *name;
+	u64 number;
 	bool minisock;
 };
 
-static unsigned int sock_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = sk->conn->saddr;
 	return 1;
 }
 
-static unsigned int sock_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = sk->conn->daddr;
 	return 1;
 }
 
-static unsigned int sock_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->sport };
 	return 1;
 }
 
-static unsigned int sock_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->dport };
 	return 1;
 }
 
-static unsigned int sock_port(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_port(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
-	return sock_sport(sk, keys) + sock_dport(sk, keys + 1);
+	return read_sport(sk, keys) + read_dport(sk, keys + 1);
 }
 
 /* Matched by the rule's states, and never asked for. */
-static unsigned int sock_state(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_state(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	abort();
 }
 
-static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
 	if (sk->minisock)
 		return 0;
@@ -68,14 +69,31 @@ static unsigned int sock_congestion(const struct sock *sk, struct tcpdrop_range_
 	return 1;
 }
 
-static unsigned int sock_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
+static unsigned int read_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
-	return sock_congestion(sk, keys);
+	return read_congestion(sk, keys);
 }
+
+static unsigned int read_number(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	if (sk->minisock)
+		return 0;
+	keys[0] = (struct tcpdrop_range_key){ .lo = sk->number };
+	return 1;
+}
+
+#define read_dev read_congestion
+#define read_mark read_number
+#define read_uid read_number
+#define read_idle read_number
+#define read_retrans read_number
+#define read_sendq read_number
+#define read_recvq read_number
+#define read_orphan read_number
 
 static const tcpdrop_reader_t readers[] = {
 #define SELECTOR(NAME, name, ...) \
-	[RULE_##NAME] = sock_##name,
+	[RULE_##NAME] = read_##name,
 #define OPTION(...)
 #include "../module/attrs.h"
 };
@@ -83,7 +101,7 @@ static const tcpdrop_reader_t readers[] = {
 /* Does a rule made by tcpdrop_rule_copy() match it? */
 static bool match_sock(const struct tcpdrop_rule *rule, const struct sock *sk)
 {
-	return tcpdrop_rule_match(rule, sk->conn->state, sk, readers);
+	return tcpdrop_rule_match(rule, 0, sk->conn->state, sk, readers);
 }
 
 static bool match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn)
@@ -410,7 +428,10 @@ static bool matches(struct tcpdrop_rule *rule, const struct list_attr *list, boo
 {
 	struct tcpdrop_conn conn =
 		conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
-	struct sock sk = { .conn = &conn, .name = list->has, .minisock = minisock };
+	struct sock sk = {
+		.conn = &conn, .name = list->has, .minisock = minisock,
+		.number = strtoull(list->has, NULL, 0),
+	};
 	struct tcpdrop_rule copy;
 	bool matches;
 
@@ -442,17 +463,26 @@ TEST_F(model, does_with_every_list_what_the_contract_says)
 		}
 		ASSERT_EQ(0, store(&self->rule, list->attr, "any", &self->error));
 	}
-	EXPECT_EQ(RULE_NR_SELECTORS, ARRAY_SIZE(list_attrs));
+	EXPECT_EQ(RULE_NR_SELECTORS, ARRAY_SIZE(list_attrs) + ARRAY_SIZE(value_attrs));
+	EXPECT_EQ(RULE_NR_ATTRS, RULE_NR_SELECTORS + ARRAY_SIZE(option_attrs));
 }
 
-TEST_F(model, matches_no_minisock_by_a_name_be_it_excluded)
+/* What a socket lacks that is no more than its ends and its state. */
+static bool is_lacked(const char *attr)
+{
+	enum tcpdrop_rule_attr id = attr_by_name(attr);
+
+	return id != RULE_STATE && !(RULE_OF_ENDS & BIT(id));
+}
+
+TEST_F(model, matches_nothing_by_what_it_lacks_be_it_excluded)
 {
 	const struct list_attr *list;
 	const struct list_case *c;
 	char text[256];
 
 	for (list = list_attrs; list < list_attrs + ARRAY_SIZE(list_attrs); list++) {
-		if (strcmp(list->attr, "congestion") && strcmp(list->attr, "ulp"))
+		if (!is_lacked(list->attr))
 			continue;
 		for (c = list_cases; c < list_cases + ARRAY_SIZE(list_cases); c++) {
 			list_text(list, c->read, text, sizeof(text));
@@ -461,6 +491,113 @@ TEST_F(model, matches_no_minisock_by_a_name_be_it_excluded)
 				TH_LOG("%s: %s", list->attr, text);
 		}
 	}
+}
+
+/* Of a socket that has @number of everything that is a number. */
+static bool matches_number(struct tcpdrop_rule *rule, u64 number, bool minisock)
+{
+	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
+	struct sock sk = { .conn = &conn, .number = number, .minisock = minisock };
+	struct tcpdrop_rule copy;
+	bool matches;
+
+	if (tcpdrop_rule_copy(&copy, rule))
+		abort();
+	matches = match_sock(&copy, &sk);
+	tcpdrop_rule_destroy(&copy);
+	return matches;
+}
+
+TEST_F(model, matches_from_a_value_on)
+{
+	static const struct {
+		const char *attr;
+		const char *value;
+		u64 least;
+	} cases[] = {
+		{ "retrans", "3", 3 }, { "sendq", "1000", 1000 }, { "recvq", "1", 1 },
+		{ "idle", "1ms", 1 }, { "idle", "2", 2000 }, { "idle", "3s", 3000 },
+		{ "idle", "4m", 240000 }, { "idle", "5h", 18000000 },
+		{ "idle", "6d", 518400000 }, { "sendq", "18446744073709551615", U64_MAX },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, store(&self->rule, cases[i].attr, cases[i].value, &self->error));
+		EXPECT_FALSE(matches_number(&self->rule, cases[i].least - 1, false));
+		EXPECT_TRUE(matches_number(&self->rule, cases[i].least, false));
+		EXPECT_TRUE(matches_number(&self->rule, U64_MAX, false));
+		EXPECT_FALSE(matches_number(&self->rule, U64_MAX, true));
+		EXPECT_TRUE(tcpdrop_rule_selects(&self->rule));
+		ASSERT_EQ(0, store(&self->rule, cases[i].attr, "any", &self->error));
+		EXPECT_TRUE(matches_number(&self->rule, 0, true));
+		EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
+	}
+}
+
+/* 0 is a value as well, which not everything has. */
+TEST_F(model, matches_from_nothing_on_whatever_has_any)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(value_attrs); i++) {
+		if (!strcmp(value_attrs[i].attr, "orphan"))
+			continue;
+		ASSERT_EQ(0, store(&self->rule, value_attrs[i].attr, "0", &self->error));
+		EXPECT_TRUE(matches_number(&self->rule, 0, false));
+		EXPECT_FALSE(matches_number(&self->rule, 0, true));
+		ASSERT_EQ(0, store(&self->rule, value_attrs[i].attr, "any", &self->error));
+	}
+}
+
+TEST_F(model, matches_one_of_yes_and_no)
+{
+	ASSERT_EQ(0, store(&self->rule, "orphan", "yes", &self->error));
+	EXPECT_TRUE(matches_number(&self->rule, 1, false));
+	EXPECT_FALSE(matches_number(&self->rule, 0, false));
+	EXPECT_FALSE(matches_number(&self->rule, 1, true));
+	ASSERT_EQ(0, store(&self->rule, "orphan", "no", &self->error));
+	EXPECT_FALSE(matches_number(&self->rule, 1, false));
+	EXPECT_TRUE(matches_number(&self->rule, 0, false));
+	EXPECT_FALSE(matches_number(&self->rule, 0, true));
+}
+
+TEST_F(model, matches_the_bits_under_a_mask)
+{
+	static const struct {
+		const char *list;
+		u32 mark;
+		bool match;
+	} cases[] = {
+		{ "0x10/0xf0", 0x10, true }, { "0x10/0xf0", 0xffffff1f, true },
+		{ "0x10/0xf0", 0x11, true }, { "0x10/0xf0", 0x20, false },
+		{ "0x10/0xf0", 0, false }, { "0x1ff/0xf0", 0xf7, true },
+		{ "0/0", 0, true }, { "0/0", 0xffffffff, true },
+		{ "!0/0", 0, false }, { "!0x1/0x1", 2, true }, { "!0x1/0x1", 3, false },
+		{ "0x1/0x1,!3", 1, true }, { "0x1/0x1,!3", 3, false }, { "0x1/0x1,!3", 2, false },
+		{ "0x80000000/0x80000000,4,2/3", 4, true },
+		{ "0x80000000/0x80000000,4,2/3", 6, true },
+		{ "0x80000000/0x80000000,4,2/3", 0x80000001, true },
+		{ "0x80000000/0x80000000,4,2/3", 5, false },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, store(&self->rule, "mark", cases[i].list, &self->error));
+		EXPECT_EQ(cases[i].match, matches_number(&self->rule, cases[i].mark, false))
+			TH_LOG("%s: %#x", cases[i].list, cases[i].mark);
+	}
+}
+
+TEST_F(model, takes_the_numbers_of_users_as_ranges)
+{
+	ASSERT_EQ(0, store(&self->rule, "uid", "1000-1999,!1500", &self->error));
+	EXPECT_TRUE(matches_number(&self->rule, 1000, false));
+	EXPECT_TRUE(matches_number(&self->rule, 1999, false));
+	EXPECT_FALSE(matches_number(&self->rule, 1500, false));
+	EXPECT_FALSE(matches_number(&self->rule, 0, false));
+	/* from_kuid() of nobody. */
+	EXPECT_FALSE(matches_number(&self->rule, U32_MAX, false));
 }
 
 /* As a directory does: writes @text and notes what became of it. */
@@ -583,7 +720,7 @@ static bool match_name(const struct tcpdrop_rule *rule, const char *name)
 	struct tcpdrop_conn conn =
 		conn_of("127.0.0.1", 7001, "127.0.0.2", 7002, TCP_ESTABLISHED);
 
-	return match_sock(rule, &(struct sock){ &conn, name, !name });
+	return match_sock(rule, &(struct sock){ .conn = &conn, .name = name, .minisock = !name });
 }
 
 TEST_F(model, matches_names_as_the_contract_says)

@@ -415,8 +415,17 @@ const char *rule_value(const char *attr)
 		{ "state", "TIME_WAIT" },
 		{ "congestion", "reno" },
 		{ "ulp", "tls" },
+		{ "dev", "eth0" },
+		{ "mark", "0x1" },
+		{ "uid", "1" },
+		{ "idle", "1d" },
+		{ "retrans", "1" },
+		{ "sendq", "1" },
+		{ "recvq", "1" },
+		{ "orphan", "yes" },
 		{ "netns", "self" },
 		{ "max", "1" },
+		{ "kernel", "yes" },
 	};
 	size_t i;
 

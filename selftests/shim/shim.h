@@ -27,6 +27,7 @@ typedef uint32_t __be32;
 #include <limits.h>
 
 #define U16_MAX UINT16_MAX
+#define U32_MAX UINT32_MAX
 #define U64_MAX UINT64_MAX
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
