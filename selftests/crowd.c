@@ -331,4 +331,39 @@ TEST_F(crowd, nothing_holds_what_was_dropped)
 	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
+/*
+ * They are all found at once, and dropped one after the other. What has got
+ * another mark by then is not what the rule asks for.
+ */
+TEST_F(crowd, what_no_longer_matches_when_its_turn_comes_stays)
+{
+	int i, mark = 7, dropped;
+	struct hold hold;
+
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0)
+			ASSERT_EQ(0, setsockopt(self->crowd[i].client, SOL_SOCKET, SO_MARK,
+						&mark, sizeof(mark)));
+	ASSERT_EQ(0, rule_set(&self->rule, "mark", "7"));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
+	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
+	mark = 8;
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0)
+			ASSERT_EQ(0, setsockopt(self->crowd[i].client, SOL_SOCKET, SO_MARK,
+						&mark, sizeof(mark)));
+	dropped = crowd_dropped(self->crowd);
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	/* Of one the commit may have been about to call the abort. */
+	EXPECT_LE(1, dropped);
+	EXPECT_GE(2, dropped);
+	EXPECT_LE(rule_result(&self->rule, "dropped"), dropped + 1);
+	EXPECT_GE(dropped + 1, crowd_dropped(self->crowd));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	ASSERT_EQ(0, rule_set(&self->rule, "mark", "any"));
+}
+
 TEST_HARNESS_MAIN

@@ -118,6 +118,22 @@ int conn_setup(void)
 	return ret;
 }
 
+static int prepare_nothing(int fd)
+{
+	return 0;
+}
+
+static int (*prepare_sock)(int fd) = prepare_nothing;
+
+/*
+ * From now on, each socket that connects or listens is given to @prepare before
+ * there is a connection. What a listener has, its children have as well.
+ */
+void conn_prepare_by(int (*prepare)(int fd))
+{
+	prepare_sock = prepare;
+}
+
 static int set_option(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
@@ -150,7 +166,11 @@ static int conn_prepare(struct conn *conn)
 	*fd = sock_new(conn->family);
 	if (*fd < 0)
 		return *fd;
-	ret = sock_bind(*fd, conn->family, passive ? peer : target, 0);
+	ret = prepare_sock(conn->listener);
+	if (!ret)
+		ret = prepare_sock(*fd);
+	if (!ret)
+		ret = sock_bind(*fd, conn->family, passive ? peer : target, 0);
 	if (!ret)
 		ret = end_of(*fd, &ends.local);
 	if (!ret)

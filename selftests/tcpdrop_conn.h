@@ -46,6 +46,7 @@ bool conn_is_owned(enum kind kind);
 bool conn_sends_reset(enum kind kind);
 const char *conn_targets(enum family family);
 int conn_setup(void);
+void conn_prepare_by(int (*prepare)(int fd));
 int conn_start(struct conn *conn, enum kind kind, enum family family);
 bool conn_is_ready(const struct conn *conn, const struct table *table);
 int conn_make(struct conn *conn, enum kind kind, enum family family);
