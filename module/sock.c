@@ -297,8 +297,8 @@ static unsigned int read_uid(const struct sock *sk, struct tcpdrop_range_key *ke
 
 /*
  * Since the last data in either direction, in milliseconds.  Neither a listener
- * nor who has had no answer yet has seen any.  The clock is read last, so that
- * neither moment can be later; it wraps after 49 days or more.
+ * nor who has had no answer yet has seen any.  The clock wraps after 49 days
+ * or more.
  */
 static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
@@ -308,7 +308,7 @@ static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *k
 		return 0;
 	sent = READ_ONCE(tcp_sk(sk)->lsndtime);
 	received = READ_ONCE(inet_csk(sk)->icsk_ack.lrcvtime);
-	smp_rmb();
+	smp_rmb(); /* or else one might be later than now */
 	now = tcp_jiffies32;
 	keys[0] = (struct tcpdrop_range_key){
 		.lo = jiffies64_to_msecs(min(now - sent, now - received)),

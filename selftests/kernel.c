@@ -349,4 +349,114 @@ TEST_F(kernel, a_request_to_a_listener_of_the_kernels_is_the_kernels)
 	expect_only(_metadata, &self->rule, &ends, TCP_SYN_SENT);
 }
 
+/* The rule for the kernel's own: of the two ends of a connection one, and no user's. */
+TEST_F(kernel, a_rule_for_the_kernels_own_spares_the_users)
+{
+	struct ends ends;
+	int client, fd;
+	char c;
+
+	client = sock_new(IPV4);
+	ASSERT_EQ(0, sock_connect(client, IPV4, &self->server));
+	fd = accept_soon(self->listener);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ends_of(client, &ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
+	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &ends));
+	expect_none(_metadata, &self->rule);
+	ASSERT_EQ(0, rule_clear_ends(&self->rule));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+
+	expect_only(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
+
+	EXPECT_EQ(-1, recv(self->accepted, &c, 1, 0));
+	EXPECT_EQ(ECONNRESET, errno);
+	EXPECT_TRUE(sock_talks(client, fd));
+}
+
+/* No more is lost than the connection: the client makes another, and goes on in it. */
+TEST_F(kernel, its_client_that_loses_its_connection_connects_anew)
+{
+	uint32_t call;
+	int fd;
+
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%d", SERVER_PORT));
+	expect_only(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
+
+	fd = accept_soon(self->listener);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, rpc_receive(fd, &call));
+	expect_kernel_goes_on(_metadata, fd, call);
+}
+
+/* A listener and what comes to it, before and after it is accepted, are the kernel's. */
+TEST_F(kernel, what_connects_to_it_is_dropped_by_a_rule_for_its_own)
+{
+	struct ends ends, swapped;
+	struct end callback;
+	int client;
+
+	expect_kernel_goes_on(_metadata, self->accepted, self->call);
+	client = callback_client(_metadata, &callback, &ends);
+	ASSERT_EQ(0, sock_connect(client, IPV4, &callback));
+	swapped = ends_swap(&ends);
+	ASSERT_TRUE(ends_in_table(&swapped));
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", callback.port));
+
+	expect_only(_metadata, &self->rule, &swapped, TCP_ESTABLISHED);
+
+	EXPECT_TRUE(WAIT_UNTIL(sock_error(client) == ECONNRESET));
+	EXPECT_TRUE(ends_in_table(&self->ends));
+	close(client);
+	client = callback_client(_metadata, &callback, &ends);
+	EXPECT_EQ(0, sock_connect(client, IPV4, &callback));
+}
+
+TEST_F(kernel, a_request_to_it_is_dropped_by_a_rule_for_its_own)
+{
+	struct ends ends, swapped;
+	struct end callback;
+	int client;
+
+	expect_kernel_goes_on(_metadata, self->accepted, self->call);
+	client = callback_client(_metadata, &callback, &ends);
+	ASSERT_EQ(0, sock_mute(client));
+	ASSERT_EQ(0, sock_nonblock(client));
+	ASSERT_EQ(-EINPROGRESS, sock_connect(client, IPV4, &callback));
+	swapped = ends_swap(&ends);
+	ASSERT_TRUE(WAIT_UNTIL(ends_in_table(&swapped)));
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", callback.port));
+
+	expect_only(_metadata, &self->rule, &swapped, TCP_SYN_RECV);
+
+	EXPECT_TRUE(ends_in_table(&ends));
+	EXPECT_TRUE(ends_in_table(&self->ends));
+}
+
+TEST_F(kernel, a_listener_of_its_own_is_dropped_where_it_is_named)
+{
+	struct ends ends;
+	struct end callback;
+	int client;
+
+	expect_kernel_goes_on(_metadata, self->accepted, self->call);
+	client = callback_client(_metadata, &callback, &ends);
+	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
+	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", callback.port));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "0.0.0.0"));
+
+	EXPECT_EQ(1, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+
+	EXPECT_EQ(-ECONNREFUSED, sock_connect(client, IPV4, &callback));
+	EXPECT_NE(TCP_CLOSE, sock_state(self->listener));
+	EXPECT_TRUE(ends_in_table(&self->ends));
+}
+
 TEST_HARNESS_MAIN
