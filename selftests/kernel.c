@@ -148,9 +148,9 @@ static void expect_none(struct __test_metadata *_metadata, const struct rule *ru
 	EXPECT_EQ(0, rule_result(rule, "remaining"));
 }
 
-/* The rule means this socket and nothing else, and drops it. */
-static void expect_only(struct __test_metadata *_metadata, const struct rule *rule,
-			const struct ends *ends, int state)
+/* The rule means this socket and nothing else, and drops it. What is there then is another. */
+static void expect_dropped(struct __test_metadata *_metadata, const struct rule *rule,
+			   const struct ends *ends, int state)
 {
 	char line[128], list[256];
 
@@ -161,6 +161,13 @@ static void expect_only(struct __test_metadata *_metadata, const struct rule *ru
 	ASSERT_EQ(0, rule_commit(rule));
 	EXPECT_EQ(1, rule_result(rule, "matched"));
 	EXPECT_EQ(1, rule_result(rule, "dropped"));
+}
+
+/* The same where nobody connects anew. */
+static void expect_only(struct __test_metadata *_metadata, const struct rule *rule,
+			const struct ends *ends, int state)
+{
+	expect_dropped(_metadata, rule, ends, state);
 	EXPECT_EQ(0, rule_result(rule, "remaining"));
 }
 
@@ -368,7 +375,7 @@ TEST_F(kernel, a_rule_for_the_kernels_own_spares_the_users)
 	ASSERT_EQ(0, rule_clear_ends(&self->rule));
 	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
 
-	expect_only(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
+	expect_dropped(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
 
 	EXPECT_EQ(-1, recv(self->accepted, &c, 1, 0));
 	EXPECT_EQ(ECONNRESET, errno);
@@ -383,7 +390,7 @@ TEST_F(kernel, its_client_that_loses_its_connection_connects_anew)
 
 	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));
 	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%d", SERVER_PORT));
-	expect_only(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
+	expect_dropped(_metadata, &self->rule, &self->ends, TCP_ESTABLISHED);
 
 	fd = accept_soon(self->listener);
 	ASSERT_LE(0, fd);
