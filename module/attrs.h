@@ -23,6 +23,7 @@ SELECTOR(RETRANS, retrans, least)
 SELECTOR(SENDQ, sendq, least)
 SELECTOR(RECVQ, recvq, least)
 SELECTOR(ORPHAN, orphan, yesno)
+SELECTOR(CGROUP, cgroup, path)
 
 OPTION(NETNS, netns)
 OPTION(MAX, max)

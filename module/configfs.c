@@ -29,6 +29,7 @@
 #include "drop.h"
 #include "rule.h"
 #include "walk.h"
+#include "who.h"
 
 /* configfs cuts a longer write and hands on the rest as a second one. */
 #define WRITE_CUT	4095
@@ -161,6 +162,13 @@ static ssize_t rule_##name##_store(struct config_item *item,			\
 #define OPTION(NAME, name) ATTR(NAME, name)
 #include "attrs.h"
 
+static void look_end(struct tcpdrop_rule *rule, struct tcpdrop_walk *walk)
+{
+	tcpdrop_walk_exit(walk);
+	tcpdrop_who_put(rule);
+	tcpdrop_rule_destroy(rule);
+}
+
 /* To look for what the rule means now, while it may be written to. */
 static int look_begin(struct rule_item *ri, struct tcpdrop_rule *rule,
 		      struct tcpdrop_walk *walk)
@@ -174,15 +182,14 @@ static int look_begin(struct rule_item *ri, struct tcpdrop_rule *rule,
 		return ret;
 
 	ret = tcpdrop_walk_init(walk, rule);
-	if (ret)
+	if (ret) {
 		tcpdrop_rule_destroy(rule);
+		return ret;
+	}
+	ret = tcpdrop_who_find(rule);
+	if (ret)
+		look_end(rule, walk);
 	return ret;
-}
-
-static void look_end(struct tcpdrop_rule *rule, struct tcpdrop_walk *walk)
-{
-	tcpdrop_walk_exit(walk);
-	tcpdrop_rule_destroy(rule);
 }
 
 static ssize_t rule_count_show(struct config_item *item, char *page)
@@ -319,6 +326,9 @@ static void commit_error(struct rule_item *ri, int err)
 	case -E2BIG:
 		reason = "more sockets match than max allows";
 		break;
+	case -ENOENT:
+		reason = "the cgroup does not exist any more";
+		break;
 	case -EINTR:
 		reason = "interrupted by a signal";
 		break;
@@ -391,7 +401,10 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 	if (ret)
 		return ret;
 
-	ret = tcpdrop_commit_rule(&rule, &ri->result);
+	ret = tcpdrop_who_find(&rule);
+	if (!ret)
+		ret = tcpdrop_commit_rule(&rule, &ri->result);
+	tcpdrop_who_put(&rule);
 	tcpdrop_rule_destroy(&rule);
 
 	mutex_lock(&ri->lock);

@@ -9,10 +9,14 @@
 #include <linux/bits.h>
 #include <linux/bitops.h>
 #include <linux/ctype.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
+#include "cgroup.h"
 #include "rule.h"
 
 /* The longest item: two bracketed addresses with a dash between them. */
@@ -23,23 +27,29 @@
 
 #define ITEM_QUOTE_MAX	60
 
+/* One item of a list as it was written; refers to the written text. */
+struct token {
+	const char *text;
+	size_t len;
+};
+
 /**
  * struct item_type - what the items of a list are
  * @single: no list, but one item, which is neither added nor excluded
  * @parse: turns an item into ranges, adding to the set; 0, -ENOMEM, or
  *         -EINVAL with the reason
  * @print: turns a range into an item, returns its length
+ * @store: takes the text instead, of which blanks have been cut off, for what is
+ *         no list; as tcpdrop_rule_store()
+ * @show: prints it then, with a newline, and returns the length
  */
 struct item_type {
 	bool single;
 	int (*parse)(struct tcpdrop_ranges *into, char *item, const char **reason);
 	int (*print)(char *buf, size_t size, const struct tcpdrop_key_range *r);
-};
-
-/* One item of a list as it was written; refers to the written text. */
-struct token {
-	const char *text;
-	size_t len;
+	int (*store)(struct tcpdrop_rule *rule, const struct token *token,
+		     const char **reason);
+	int (*show)(const struct tcpdrop_rule *rule, char *buf, size_t size);
 };
 
 /* Addresses */
@@ -746,6 +756,106 @@ static int netns_show(const struct tcpdrop_rule_options *options, char *buf, siz
 	return scnprintf(buf, size, "self\n");
 }
 
+/* Paths: one for a rule, of which there has to be a cgroup. */
+
+/* One slash between two names and none behind the last. */
+static void copy_path(char *path, const char *text, size_t len)
+{
+	char *p = path;
+
+	for (; len; text++, len--)
+		if (*text != '/' || p == path || p[-1] != '/')
+			*p++ = *text;
+	if (p > path + 1 && p[-1] == '/')
+		p--;
+	*p = '\0';
+}
+
+static int check_path(const char *path, const char **reason)
+{
+	struct cgroup *cgroup = tcpdrop_cgroup_get(path);
+	int ret = PTR_ERR_OR_ZERO(cgroup);
+
+	if (!ret)
+		tcpdrop_cgroup_put(cgroup);
+	*reason = ret == -EOPNOTSUPP ? "not on this kernel" : "no such cgroup";
+	/* Names can have these, but hardly any has. */
+	if (ret == -ENOENT && strpbrk(path, ", \t\r\n")) {
+		*reason = "more than one path";
+		return -EINVAL;
+	}
+	return ret;
+}
+
+/* On success @path belongs to the caller. */
+static int parse_path(const struct token *token, char **path, const char **reason)
+{
+	int ret;
+
+	*reason = "not an absolute path";
+	if (!token->len || *token->text != '/')
+		return -EINVAL;
+	*path = kvmalloc_array(token->len + 1, 1, GFP_KERNEL);
+	if (!*path)
+		return -ENOMEM;
+	copy_path(*path, token->text, token->len);
+	ret = check_path(*path, reason);
+	if (ret)
+		kvfree(*path);
+	return ret;
+}
+
+static int path_set(struct tcpdrop_selector *sel, char **path, const struct token *token,
+		    const char **reason)
+{
+	static const struct tcpdrop_key_range inside = { .first.lo = 1, .last.lo = 1 };
+	bool negated = *token->text == '!';
+	struct token rest = { token->text + negated, token->len - negated };
+	int ret;
+
+	*reason = "too long a path";
+	if (token->len >= LINE_LIMIT)
+		return -EINVAL;
+	ret = parse_path(&rest, path, reason);
+	if (ret)
+		return ret;
+	ret = tcpdrop_ranges_add(negated ? &sel->no : &sel->yes, &inside);
+	if (ret)
+		kvfree(*path);
+	return ret;
+}
+
+static int path_store(struct tcpdrop_rule *rule, const struct token *token,
+		      const char **reason)
+{
+	struct tcpdrop_selector new = {};
+	char *path = NULL;
+	int ret = 0;
+
+	if (!text_clears(token->text, token->len))
+		ret = path_set(&new, &path, token, reason);
+	if (ret)
+		return ret;
+
+	selector_replace(&rule->sel[RULE_CGROUP], &new);
+	kvfree(rule->cgroup_path);
+	rule->cgroup_path = path;
+	return 0;
+}
+
+static int path_show(const struct tcpdrop_rule *rule, char *buf, size_t size)
+{
+	if (!rule->cgroup_path)
+		return scnprintf(buf, size, "any\n");
+	return scnprintf(buf, size, "%s%s\n", rule->sel[RULE_CGROUP].no.nr ? "!" : "",
+			 rule->cgroup_path);
+}
+
+static const struct item_type path_items = {
+	.store = path_store,
+	.show = path_show,
+};
+
 static const struct {
 	const char *name;
 	const struct item_type *items;
@@ -794,6 +904,8 @@ static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 	struct tcpdrop_selector new = {};
 	int ret = 0;
 
+	if (selectors[attr].items->store)
+		return selectors[attr].items->store(rule, bad, reason);
 	if (add) {
 		text++;
 		len--;
@@ -822,8 +934,9 @@ static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
  * @err: filled if the write is refused
  *
  * Context: may sleep.
- * Return: 0; -EINVAL if @text is not of the attribute's grammar, -ENOMEM; the
- * rule is as it was then.
+ * Return: 0; -EINVAL if @text is not of the attribute's grammar; -ENOENT if a
+ * cgroup does not exist, -EOPNOTSUPP if the kernel has none; -ENOMEM; the rule is
+ * as it was then.
  */
 int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		       const char *text, size_t len, struct tcpdrop_rule_error *err)
@@ -953,6 +1066,8 @@ static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, cha
 	struct tcpdrop_selector *sel = &rule->sel[attr];
 	size_t more;
 
+	if (type->show)
+		return type->show(rule, buf, line.size);
 	if (!selector_is_set(sel))
 		return scnprintf(buf, size, "any\n");
 
@@ -1003,6 +1118,21 @@ void tcpdrop_rule_destroy(struct tcpdrop_rule *rule)
 
 	for (i = 0; i < RULE_NR_SELECTORS; i++)
 		selector_free(&rule->sel[i]);
+	kvfree(rule->cgroup_path);
+}
+
+static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule *src)
+{
+	size_t size;
+
+	if (!src->cgroup_path)
+		return 0;
+	size = strnlen(src->cgroup_path, LINE_LIMIT) + 1;
+	dst->cgroup_path = kvmalloc_array(size, 1, GFP_KERNEL);
+	if (!dst->cgroup_path)
+		return -ENOMEM;
+	memcpy(dst->cgroup_path, src->cgroup_path, size);
+	return 0;
 }
 
 /**
@@ -1016,11 +1146,12 @@ void tcpdrop_rule_destroy(struct tcpdrop_rule *rule)
 int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 {
 	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	tcpdrop_rule_init(dst);
 	dst->states = src->states;
 	dst->options = src->options;
+	ret = copy_cgroup_path(dst, src);
 	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
 		if (i != RULE_STATE && selector_is_set(&src->sel[i]))
 			dst->asks |= BIT(i);

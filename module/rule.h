@@ -38,6 +38,7 @@ struct tcpdrop_selector {
 	struct tcpdrop_ranges no;
 };
 
+struct cgroup;
 struct sock;
 
 /**
@@ -66,12 +67,18 @@ struct tcpdrop_rule_options {
  * @sel: the lists, by enum tcpdrop_rule_attr
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
  * @asks: which other lists have items, by bit; set by tcpdrop_rule_copy()
+ * @cgroup_path: the path whose cgroup @sel[RULE_CGROUP] wants or excludes, a 1
+ *               in either set; owned by the rule, NULL if there is none
+ * @cgroup: what @cgroup_path names; set in a copy by tcpdrop_who_find(), NULL
+ *          elsewhere
  * @options: the other attributes
  */
 struct tcpdrop_rule {
 	struct tcpdrop_selector sel[RULE_NR_SELECTORS];
 	unsigned int states;
 	unsigned long asks;
+	char *cgroup_path;
+	struct cgroup *cgroup;
 	struct tcpdrop_rule_options options;
 };
 

@@ -19,6 +19,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "cgroup.h"
 #include "compat.h"
 #include "conn.h"
 #include "rule.h"
@@ -365,6 +366,12 @@ static unsigned int read_orphan(const struct sock *sk, struct tcpdrop_range_key 
 	return 1;
 }
 
+/* That it takes the rule to tell, see match_cgroup(); without that nothing matches. */
+static unsigned int read_cgroup(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	return 0;
+}
+
 static const tcpdrop_reader_t readers[] = {
 #define SELECTOR(NAME, name, ...) \
 	[RULE_##NAME] = read_##name,
@@ -372,9 +379,28 @@ static const tcpdrop_reader_t readers[] = {
 #include "attrs.h"
 };
 
+/* A request is in the cgroup of its listener; a minisock is in none. */
+static bool match_cgroup(const struct tcpdrop_rule *rule, const struct sock *sk)
+{
+	struct tcpdrop_range_key key = {};
+
+	sk = listener_of(sk);
+	if (!sk_fullsock(sk))
+		return false;
+	key.lo = tcpdrop_cgroup_has(rule->cgroup, sk);
+	return tcpdrop_selector_match(&rule->sel[RULE_CGROUP], &key, 1);
+}
+
+static bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
+		      const struct sock *sk, unsigned int state)
+{
+	return tcpdrop_rule_match(rule, but, state, sk, readers) &&
+	       (!rule->cgroup || match_cgroup(rule, sk));
+}
+
 /**
  * tcpdrop_sock_match() - does a socket match a rule?
- * @rule: a rule made by tcpdrop_rule_copy()
+ * @rule: a rule made by tcpdrop_rule_copy(), and known to tcpdrop_who_find()
  * @sk: the socket
  * @state: its state, by tcpdrop_sock_state()
  *
@@ -384,12 +410,12 @@ static const tcpdrop_reader_t readers[] = {
 bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
 			unsigned int state)
 {
-	return tcpdrop_rule_match(rule, 0, state, sk, readers);
+	return match_all(rule, 0, sk, state);
 }
 
 /**
  * tcpdrop_sock_rematch() - does a socket that matched, and has the same ends, still match?
- * @rule: a rule made by tcpdrop_rule_copy()
+ * @rule: as for tcpdrop_sock_match()
  * @sk: the socket, on which the caller has a reference; linked after the caller
  *      has entered the read side of RCU that it is in, see read_congestion()
  * @state: its state, by tcpdrop_sock_state()
@@ -400,5 +426,5 @@ bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
 bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk,
 			  unsigned int state)
 {
-	return tcpdrop_rule_match(rule, RULE_OF_ENDS, state, sk, readers);
+	return match_all(rule, RULE_OF_ENDS, sk, state);
 }

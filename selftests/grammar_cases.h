@@ -46,6 +46,7 @@ static const struct value_attr {
 	{ "sendq", "1000" },
 	{ "recvq", "1000" },
 	{ "orphan", "yes" },
+	{ "cgroup", "/" },
 };
 
 /* The attributes that select nothing by themselves, and what they are unset. */
@@ -137,6 +138,10 @@ struct grammar_case {
 	{ .attr = (_attr), .write = (_write), .err = EINVAL, \
 	  .error = "\"" _item "\": " _reason }
 
+#define NONE(_attr, _write, _item, _reason) \
+	{ .attr = (_attr), .write = (_write), .err = ENOENT, \
+	  .error = "\"" _item "\": " _reason }
+
 #define NO_ADDR "not an address"
 #define NO_PORT "not a port number"
 #define NO_NAME "not a name"
@@ -145,6 +150,7 @@ struct grammar_case {
 #define NO_DURATION "not a duration"
 #define NO_NUMBER "not a number"
 #define NO_ANSWER "neither yes nor no"
+#define NO_PATH "not an absolute path"
 #define EMPTY "an empty item"
 
 static const struct grammar_case grammar_cases[] = {
@@ -491,6 +497,32 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("kernel", "yess", "yess", NO_ANSWER),
 	BAD("kernel", "yes no", "yes no", NO_ANSWER),
 	BAD("kernel", "!yes", "!yes", NO_ANSWER),
+
+	/* Paths */
+	GOOD("cgroup", "/", "/"),
+	GOOD("cgroup", " / \n", "/"),
+	GOOD("cgroup", "///", "/"),
+	GOOD("cgroup", "!/", "!/"),
+	GOOD("cgroup", "any", "any"),
+	THEN("cgroup", "/", "!/", "!/"),
+	THEN("cgroup", "!/", "/", "/"),
+	THEN("cgroup", "/", "\n", "any"),
+	THEN("cgroup", "!/", "any", "any"),
+	NONE("cgroup", "/no/such/cgroup", "/no/such/cgroup", "no such cgroup"),
+	NONE("cgroup", "!/no/such/cgroup\n", "!/no/such/cgroup", "no such cgroup"),
+	NONE("cgroup", "/..", "/..", "no such cgroup"),
+	NONE("cgroup", "/cgroup.procs", "/cgroup.procs", "no such cgroup"),
+	BAD("cgroup", "/,/", "/,/", "more than one path"),
+	BAD("cgroup", "/ /", "/ /", "more than one path"),
+	BAD("cgroup", "/\n/", "/?/", "more than one path"),
+	BAD("cgroup", "web", "web", NO_PATH),
+	BAD("cgroup", "web/", "web/", NO_PATH),
+	BAD("cgroup", "!", "!", NO_PATH),
+	BAD("cgroup", "! /", "! /", NO_PATH),
+	BAD("cgroup", "!!/", "!!/", NO_PATH),
+	BAD("cgroup", "+/", "+/", NO_PATH),
+	BAD("cgroup", "0::/", "0::/", NO_PATH),
+	BAD("cgroup", "!any", "!any", NO_PATH),
 
 	/* Limits */
 	GOOD("max", "0", "0"),

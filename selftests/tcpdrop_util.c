@@ -423,6 +423,7 @@ const char *rule_value(const char *attr)
 		{ "sendq", "1" },
 		{ "recvq", "1" },
 		{ "orphan", "yes" },
+		{ "cgroup", "/" },
 		{ "netns", "self" },
 		{ "max", "1" },
 		{ "kernel", "yes" },
