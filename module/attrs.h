@@ -24,6 +24,7 @@ SELECTOR(SENDQ, sendq, least)
 SELECTOR(RECVQ, recvq, least)
 SELECTOR(ORPHAN, orphan, yesno)
 SELECTOR(CGROUP, cgroup, path)
+SELECTOR(PID, pid, pid)
 
 OPTION(NETNS, netns)
 OPTION(MAX, max)

@@ -6,6 +6,7 @@
 #ifndef TCPDROP_COMPAT_H
 #define TCPDROP_COMPAT_H
 
+#include <linux/net.h>
 #include <linux/proc_fs.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -41,6 +42,26 @@
 #ifdef TCPDROP_NO_PDE_DATA
 #define pde_data(inode) PDE_DATA(inode)
 #endif
+
+/*
+ * TCPDROP_SOCK_FROM_FILE_ERR: sock_from_file() tells in a second argument why a
+ * file is no socket.
+ * It does not since 5.11; delete with support for 5.10.
+ */
+#ifdef KERNEL_HAS_sock_from_file_err
+#define TCPDROP_SOCK_FROM_FILE_ERR
+#endif
+
+static inline struct socket *file_socket(struct file *file)
+{
+#ifdef TCPDROP_SOCK_FROM_FILE_ERR
+	int err;
+
+	return sock_from_file(file, &err);
+#else
+	return sock_from_file(file);
+#endif
+}
 
 static inline struct inet_hashinfo *net_hashinfo(const struct net *net)
 {

@@ -420,6 +420,25 @@ static const struct item_type uid_items = {
 	.print = number_print,
 };
 
+/* Processes */
+
+/* Any that a process could have; 0 is none. */
+static int pid_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	struct tcpdrop_key_range r = {};
+
+	*reason = "not a process id";
+	if (parse_number(item, INT_MAX, &r.first.lo) || !r.first.lo)
+		return -EINVAL;
+	r.last = r.first;
+	return tcpdrop_ranges_add(into, &r);
+}
+
+static const struct item_type pid_items = {
+	.parse = pid_parse,
+	.print = number_print,
+};
+
 /* What has to be reached: the range from there on. */
 
 static int add_least(struct tcpdrop_ranges *into, u64 least)

@@ -38,6 +38,9 @@ struct tcpdrop_selector {
 	struct tcpdrop_ranges no;
 };
 
+/* The space of keys that stand for a struct socket; others are numbers of processes. */
+#define RULE_SOCKET	1
+
 struct cgroup;
 struct sock;
 
@@ -64,7 +67,8 @@ struct tcpdrop_rule_options {
 
 /**
  * struct tcpdrop_rule - a rule; all zero and tcpdrop_rule_init() is one that has nothing set
- * @sel: the lists, by enum tcpdrop_rule_attr
+ * @sel: the lists, by enum tcpdrop_rule_attr; in a copy tcpdrop_who_find() adds to
+ *       the processes of @sel[RULE_PID] the sockets that they have
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
  * @asks: which other lists have items, by bit; set by tcpdrop_rule_copy()
  * @cgroup_path: the path whose cgroup @sel[RULE_CGROUP] wants or excludes, a 1

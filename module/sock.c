@@ -366,6 +366,61 @@ static unsigned int read_orphan(const struct sock *sk, struct tcpdrop_range_key 
 	return 1;
 }
 
+/*
+ * A socket of a process, by the address and the number of its inode.  Nothing is
+ * held until the key is looked at, so the address alone could be that of another
+ * socket by then; the number alone is not unique for ever.  A subflow of MPTCP
+ * may have an inode of its own, which has the number of its connection's.
+ *
+ * The caller is in a read side of RCU, by way of which inodes are freed, or
+ * keeps the file of the socket open.
+ */
+static struct tcpdrop_range_key inode_key(struct socket *socket, bool mptcp)
+{
+	const struct inode *inode = SOCK_INODE(socket);
+
+	return (struct tcpdrop_range_key){
+		.space = RULE_SOCKET,
+		.hi = mptcp ? 0 : (uintptr_t)inode,
+		.lo = inode->i_ino,
+	};
+}
+
+/**
+ * tcpdrop_sock_file_key() - the key by which a socket that a process has is known
+ * @key: filled
+ * @socket: the socket, whose file stays open meanwhile
+ *
+ * It is what the reader of RULE_PID finds for the socket in the tables.
+ *
+ * Context: any.
+ * Return: true if it is one of TCP or MPTCP, others are not in the tables.
+ */
+bool tcpdrop_sock_file_key(struct tcpdrop_range_key *key, struct socket *socket)
+{
+	const struct sock *sk = READ_ONCE(socket->sk);
+
+	if (!sk || (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP))
+		return false;
+	*key = inode_key(socket, sk->sk_protocol == IPPROTO_MPTCP);
+	return true;
+}
+
+/* Children that nobody has accepted and orphans have none. */
+static unsigned int read_pid(const struct sock *sk, struct tcpdrop_range_key *keys)
+{
+	struct socket *socket;
+
+	if (!sk_fullsock(sk))
+		return 0;
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	if (socket)
+		keys[0] = inode_key(socket, sk_is_mptcp(sk));
+	rcu_read_unlock();
+	return !!socket;
+}
+
 /* That it takes the rule to tell, see match_cgroup(); without that nothing matches. */
 static unsigned int read_cgroup(const struct sock *sk, struct tcpdrop_range_key *keys)
 {

@@ -278,10 +278,13 @@ static bool lists_client(const struct rule *rule)
 	return listed;
 }
 
-/* The client has what @list says; of ULPs it has none, which "!" is true of. */
+/*
+ * The client has what @list says; but it has no ULP and belongs to neither of
+ * the processes, of which "!" is true.
+ */
 static bool client_matches(const struct list_attr *list, const struct list_case *c)
 {
-	if (!strcmp(list->attr, "ulp"))
+	if (!strcmp(list->attr, "ulp") || !strcmp(list->attr, "pid"))
 		return *c->read == '!' || !strcmp(c->read, "any");
 	return list_matches(list, c);
 }

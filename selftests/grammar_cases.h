@@ -34,6 +34,7 @@ static const struct list_attr {
 	{ "dev", "eth0", "lo", "lo" },
 	{ "mark", "0x7/0xff", "0x10", "0x10" },
 	{ "uid", "0", "1000-1999", "0" },
+	{ "pid", "1", "4194303", "1" },
 };
 
 /* The attributes that are a value, no list, and unset unless it is written. */
@@ -150,6 +151,7 @@ struct grammar_case {
 #define NO_DURATION "not a duration"
 #define NO_NUMBER "not a number"
 #define NO_ANSWER "neither yes nor no"
+#define NO_PID "not a process id"
 #define NO_PATH "not an absolute path"
 #define EMPTY "an empty item"
 
@@ -523,6 +525,23 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("cgroup", "+/", "+/", NO_PATH),
 	BAD("cgroup", "0::/", "0::/", NO_PATH),
 	BAD("cgroup", "!any", "!any", NO_PATH),
+
+	/* Processes */
+	GOOD("pid", "1", "1"),
+	GOOD("pid", "20 3,100", "3,20,100"),
+	GOOD("pid", "007", "7"),
+	GOOD("pid", "7,8,7", "7,8"),
+	GOOD("pid", "!1", "!1"),
+	GOOD("pid", "2147483647", "2147483647"),
+	THEN("pid", "7", "+1 !8", "1,7,!8"),
+	BAD("pid", "0", "0", NO_PID),
+	BAD("pid", "2147483648", "2147483648", NO_PID),
+	BAD("pid", "-1", "-1", NO_PID),
+	BAD("pid", "1-2", "1-2", NO_PID),
+	BAD("pid", "0x1", "0x1", NO_PID),
+	BAD("pid", "self", "self", NO_PID),
+	BAD("pid", "1,x", "x", NO_PID),
+	BAD("pid", "1 ... 2 more", "...", NO_PID),
 
 	/* Limits */
 	GOOD("max", "0", "0"),

@@ -90,6 +90,7 @@ static unsigned int read_number(const struct sock *sk, struct tcpdrop_range_key 
 #define read_sendq read_number
 #define read_recvq read_number
 #define read_orphan read_number
+#define read_pid read_number
 
 /* Found by the rule itself, and never asked for. */
 static unsigned int read_cgroup(const struct sock *sk, struct tcpdrop_range_key *keys)

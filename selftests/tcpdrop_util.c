@@ -424,6 +424,7 @@ const char *rule_value(const char *attr)
 		{ "recvq", "1" },
 		{ "orphan", "yes" },
 		{ "cgroup", "/" },
+		{ "pid", "1" },
 		{ "netns", "self" },
 		{ "max", "1" },
 		{ "kernel", "yes" },
