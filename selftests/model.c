@@ -632,6 +632,93 @@ TEST_F(model, takes_the_numbers_of_users_as_ranges)
 	EXPECT_FALSE(matches_number(&self->rule, U32_MAX, false));
 }
 
+TEST_F(model, has_one_path_written_the_shortest_way)
+{
+	static const struct {
+		const char *write, *read;
+	} cases[] = {
+		{ "/some/where", "/some/where" },
+		{ "!/some/where\n", "!/some/where" },
+		{ "//some///where//", "/some/where" },
+		{ "///", "/" },
+		{ " /a, b ", "/a, b" },
+	};
+	struct tcpdrop_rule copy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXPECT_EQ(0, store(&self->rule, "cgroup", cases[i].write, &self->error));
+		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+		EXPECT_STREQ(cases[i].read, show(&copy, "cgroup", self->text));
+		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
+		EXPECT_EQ(*cases[i].read != '!', copy.sel[RULE_CGROUP].yes.nr);
+		EXPECT_EQ(*cases[i].read == '!', copy.sel[RULE_CGROUP].no.nr);
+		EXPECT_EQ(BIT(RULE_CGROUP), copy.asks);
+		tcpdrop_rule_destroy(&copy);
+	}
+	EXPECT_EQ(-ENOENT, store(&self->rule, "cgroup", "/some/thing", &self->error));
+	EXPECT_STREQ("cgroup: \"/some/thing\": no such cgroup", self->error.text);
+	EXPECT_EQ(-EOPNOTSUPP, store(&self->rule, "cgroup", "/nowhere", &self->error));
+	EXPECT_STREQ("cgroup: \"/nowhere\": not on this kernel", self->error.text);
+	EXPECT_STREQ("/a, b", show(&self->rule, "cgroup", self->text));
+	ASSERT_EQ(0, store(&self->rule, "cgroup", "any", &self->error));
+	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
+	EXPECT_EQ(0, cgroups_held);
+}
+
+TEST_F(model, takes_no_path_that_does_not_fit_a_line)
+{
+	char path[4095];
+
+	memset(path, '/', sizeof(path));
+	path[4093] = '\0';
+	EXPECT_EQ(0, store(&self->rule, "cgroup", path, &self->error));
+	EXPECT_STREQ("/", show(&self->rule, "cgroup", self->text));
+	path[4093] = '/';
+	path[4094] = '\0';
+	EXPECT_EQ(-EINVAL, store(&self->rule, "cgroup", path, &self->error));
+	EXPECT_NE(NULL, strstr(self->error.text, "too long a path"));
+}
+
+TEST_F(model, has_a_path_completely_or_not_at_all)
+{
+	struct tcpdrop_rule copy;
+	long allocations;
+
+	ASSERT_EQ(0, store(&self->rule, "cgroup", "/some", &self->error));
+	for (allocations = 0; allocations < 2; allocations++) {
+		shim_allocations = allocations;
+		EXPECT_EQ(-ENOMEM, store(&self->rule, "cgroup", "!/some/where", &self->error));
+		EXPECT_STREQ("cgroup: \"!/some/where\": out of memory", self->error.text);
+		shim_allocations = allocations;
+		EXPECT_EQ(-ENOMEM, tcpdrop_rule_copy(&copy, &self->rule));
+		shim_allocations = -1;
+		EXPECT_STREQ("/some", show(&self->rule, "cgroup", self->text));
+	}
+	EXPECT_EQ(0, cgroups_held);
+}
+
+/* As tcpdrop_who_find() adds them, to a process or to none that exists. */
+TEST_F(model, matches_no_socket_by_processes_without_sockets)
+{
+	static const struct tcpdrop_key_range socket = {
+		{ RULE_SOCKET, 5, 1 }, { RULE_SOCKET, 5, 1 },
+	};
+	struct tcpdrop_selector *pid = &self->rule.sel[RULE_PID];
+	struct tcpdrop_range_key key = socket.first;
+
+	ASSERT_EQ(0, store(&self->rule, "pid", "1,5", &self->error));
+	EXPECT_FALSE(tcpdrop_selector_match(pid, &key, 1));
+	ASSERT_EQ(0, tcpdrop_ranges_add(&pid->yes, &socket));
+	tcpdrop_ranges_sort(&pid->yes);
+	EXPECT_EQ(1, pid->yes.v[0].first.lo);
+	EXPECT_EQ(5, pid->yes.v[1].first.lo);
+	EXPECT_TRUE(tcpdrop_selector_match(pid, &key, 1));
+	EXPECT_FALSE(tcpdrop_selector_match(pid, &key, 0));
+	key.lo = 2;
+	EXPECT_FALSE(tcpdrop_selector_match(pid, &key, 1));
+}
+
 /* As a directory does: writes @text and notes what became of it. */
 static int write_attr(struct tcpdrop_rule *rule, struct tcpdrop_rule_refusals *refusals,
 		      const char *attr, const char *text)
