@@ -18,6 +18,7 @@
 #include "commit.h"
 #include "drop.h"
 #include "rule.h"
+#include "stats.h"
 #include "walk.h"
 
 /* How many buckets a worker claims at a time. */
@@ -217,7 +218,8 @@ static int check_limit(const struct commit *commit)
  * Return: 0, however many sockets matched; the error of tcpdrop_walk_permitted();
  * -E2BIG if more matched than the rule allows, and none was dropped; -EINTR if
  * a signal came before the end; -ENOMEM. In the last two cases @result tells
- * how far it came.
+ * how far it came.  Either way the commit is counted by tcpdrop_stats_commit(),
+ * or by tcpdrop_stats_refused().
  */
 int tcpdrop_commit_rule(const struct tcpdrop_rule *rule, struct tcpdrop_drop_result *result)
 {
@@ -226,13 +228,19 @@ int tcpdrop_commit_rule(const struct tcpdrop_rule *rule, struct tcpdrop_drop_res
 	int ret;
 
 	ret = tcpdrop_walk_init(&commit.walk, rule);
-	if (ret)
+	if (ret) {
+		tcpdrop_stats_refused();
 		return ret;
+	}
 
 	reset_result(result);
 	ret = check_limit(&commit);
-	if (!ret)
+	if (ret) {
+		tcpdrop_stats_refused();
+	} else {
 		ret = drop_all(&commit);
+		tcpdrop_stats_commit(result);
+	}
 
 	atomic_long_set(&result->remaining, tcpdrop_walk_count(&commit.walk));
 	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));

@@ -28,6 +28,7 @@
 #include "configfs.h"
 #include "drop.h"
 #include "rule.h"
+#include "stats.h"
 #include "walk.h"
 #include "who.h"
 
@@ -398,8 +399,10 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 	mutex_lock(&ri->lock);
 	ret = commit_begin(ri, page, count, &rule);
 	mutex_unlock(&ri->lock);
-	if (ret)
+	if (ret) {
+		tcpdrop_stats_refused();
 		return ret;
+	}
 
 	ret = tcpdrop_who_find(&rule);
 	if (!ret)
@@ -559,8 +562,20 @@ static struct configfs_group_operations rules_group_ops = {
 	.make_group	= make_rule,
 };
 
+static ssize_t rules_stats_show(struct config_item *item, char *page)
+{
+	return tcpdrop_stats_print(page, PAGE_SIZE);
+}
+CONFIGFS_ATTR_RO(rules_, stats);
+
+static struct configfs_attribute *rules_attrs[] = {
+	&rules_attr_stats,
+	NULL,
+};
+
 static const struct config_item_type rules_type = {
 	.ct_group_ops	= &rules_group_ops,
+	.ct_attrs	= rules_attrs,
 	.ct_owner	= THIS_MODULE,
 };
 

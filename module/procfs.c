@@ -34,6 +34,7 @@
 #include "drop.h"
 #include "procfs.h"
 #include "signals.h"
+#include "stats.h"
 #include "walk.h"
 
 /* The longest line, its newline not counted. */
@@ -91,6 +92,7 @@ struct proc_file {
  *         included
  * @malformed: how many of them did not parse
  * @others: how many of them plainly were no connection
+ * @done: how many lines of this write were carried out
  * @deferred: how many of them were deferred and are not settled
  * @patience: how long it still waits for sockets that are busy, in jiffies
  * @deaf: signals do not end it
@@ -102,6 +104,7 @@ struct tally {
 	size_t lines;
 	size_t malformed;
 	size_t others;
+	size_t done;
 	size_t deferred;
 	unsigned long patience;
 	bool deaf;
@@ -214,6 +217,14 @@ static void settle(struct tally *tally)
 	tally->err = 0;
 }
 
+/* The last of it; what was dropped for a line that has to be written again counts, too. */
+static void tally_exit(struct tally *tally)
+{
+	settle(tally);
+	tcpdrop_dropper_exit(&tally->dropper);
+	tcpdrop_stats_lines(tally->done, &tally->result);
+}
+
 /* Drops what has these ends, now or in settle(). */
 static int drop_line(struct tally *tally, const struct tcpdrop_conn *ends)
 {
@@ -274,6 +285,7 @@ static int take_line(struct writer *writer, struct tally *tally)
 
 	ret = drop_line(tally, &ends);
 	tally->lines += !ret;
+	tally->done += !ret;
 	return ret;
 }
 
@@ -352,8 +364,7 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 		else
 			taken += take_text(writer, &tally, page, len, &err);
 	}
-	settle(&tally);
-	tcpdrop_dropper_exit(&tally.dropper);
+	tally_exit(&tally);
 
 	writer->lines = writer->len || err ? tally.lines : 0;
 	if (err)
@@ -431,8 +442,7 @@ static void take_last_line(struct proc_file *pf)
 	if (writer->len && is_closed_by_writer(writer)) {
 		tally_init(&tally, pf->net, true);
 		take_line(writer, &tally);
-		settle(&tally);
-		tcpdrop_dropper_exit(&tally.dropper);
+		tally_exit(&tally);
 	}
 	mutex_unlock(&writer->lock);
 }

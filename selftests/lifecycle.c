@@ -49,7 +49,8 @@ static int count_rules(const char *name)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir)))
-		count += name ? !strcmp(entry->d_name, name) : entry->d_name[0] != '.';
+		count += entry->d_type == DT_DIR &&
+			 (name ? !strcmp(entry->d_name, name) : entry->d_name[0] != '.');
 	closedir(dir);
 	return count;
 }
