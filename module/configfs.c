@@ -9,6 +9,7 @@
  *	    commit		drop it (wo)
  *	    last_error		why the last refused write was refused (ro)
  *	    result/		what the last commit did (ro)
+ *	  stats			what was done since the module was loaded (ro)
  *
  * configfs calls show and store with the rule's directory alive, and rmdir
  * waits for them; so nothing here takes a reference on the rule.

@@ -429,6 +429,20 @@ messages_are_explained()
 	cd /
 }
 
+# Nothing is dropped; what is written is each number once, as the kernel gives it.
+metrics_are_written()
+{
+	local dir=/var/lib/prometheus/node-exporter
+
+	mkdir -p $dir
+	mount -t tmpfs tmpfs $dir
+	defer umount $dir
+	recipe_works tcpdrop.rst metrics '' '' bystander_alone
+	sed 's/^/tcpdrop_/' "$rules/stats" | cmp - $dir/tcpdrop.prom
+	[ "$(grep -c -E '^tcpdrop_[a-zA-Z_1-2]+ [0-9]+$' $dir/tcpdrop.prom)" = 16 ]
+	[ "$(ls $dir)" = tcpdrop.prom ]
+}
+
 # The module under its name, as it is when installed.
 module_loads_by_name()
 {
@@ -619,6 +633,7 @@ claim "recipe: what ss prints, by tee -a" recipe_works tcpdrop.rst tee '*' '' le
 claim "recipe: chosen from the listing" recipe_works tcpdrop.rst listing '' '' tls_clients
 claim "a recipe that is interrupted leaves no rule" interrupted_leaves_nothing
 
+claim "recipe: totals for a collector of metrics" metrics_are_written
 claim "a long list reads back as is shown" transcript_holds tcpdrop.rst check-list
 claim "the writers that are said to lose a list lose it" writers_lose
 claim "the messages that programs print are explained" messages_are_explained
