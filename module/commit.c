@@ -19,6 +19,7 @@
 #include "drop.h"
 #include "rule.h"
 #include "stats.h"
+#include "trace.h"
 #include "walk.h"
 
 /* How many buckets a worker claims at a time. */
@@ -32,6 +33,7 @@
 
 /**
  * struct commit - what the workers on a commit share
+ * @name: of the rule
  * @walk: what to look through
  * @result: what was done so far
  * @next: the first bucket that nobody has claimed, counted from the first of
@@ -39,6 +41,7 @@
  * @err: why all have to stop before the end, or 0
  */
 struct commit {
+	const char *name;
 	struct tcpdrop_walk walk;
 	struct tcpdrop_drop_result *result;
 	atomic_long_t next;
@@ -104,8 +107,8 @@ static struct worker *workers_new(struct commit *commit, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		workers[i].commit = commit;
 		INIT_WORK(&workers[i].work, work_on);
-		tcpdrop_dropper_init(&workers[i].dropper, &commit->walk, commit->result,
-				     &commit->err);
+		tcpdrop_dropper_init(&workers[i].dropper, commit->name, &commit->walk,
+				     commit->result, &commit->err);
 		/* A signal to the committing task stops the others too: it waits for them. */
 		workers[i].dropper.task = current;
 	}
@@ -209,41 +212,66 @@ static int check_limit(const struct commit *commit)
 }
 
 /**
+ * tcpdrop_commit_refused() - account for a commit that was refused before it began
+ * @name: of the rule
+ * @err: why
+ *
+ * Context: process context; does not sleep.
+ */
+void tcpdrop_commit_refused(const char *name, int err)
+{
+	static const struct tcpdrop_drop_result nothing;
+
+	tcpdrop_stats_refused();
+	trace_tcpdrop_commit(name, 0, &nothing, err);
+}
+
+/* Accounts for a commit, which has dropped nothing if it was refused for max. */
+static void commit_ended(const struct commit *commit, int err)
+{
+	if (err == -E2BIG)
+		tcpdrop_stats_refused();
+	else
+		tcpdrop_stats_commit(commit->result);
+	trace_tcpdrop_commit(commit->name, 1, commit->result, err);
+}
+
+/**
  * tcpdrop_commit_rule() - drop every socket that matches a rule
+ * @name: of the rule, for those who trace
  * @rule: a rule made by tcpdrop_rule_copy(); must not change meanwhile
  * @result: told what was done, as it is done; not touched on -EPERM and
  *          -EOPNOTSUPP
+ *
+ * The commit is in the totals and has its event at the end, however it ends.
  *
  * Context: process context; may sleep, for long if there is much to drop.
  * Return: 0, however many sockets matched; the error of tcpdrop_walk_permitted();
  * -E2BIG if more matched than the rule allows, and none was dropped; -EINTR if
  * a signal came before the end; -ENOMEM. In the last two cases @result tells
- * how far it came.  Either way the commit is counted by tcpdrop_stats_commit(),
- * or by tcpdrop_stats_refused().
+ * how far it came.
  */
-int tcpdrop_commit_rule(const struct tcpdrop_rule *rule, struct tcpdrop_drop_result *result)
+int tcpdrop_commit_rule(const char *name, const struct tcpdrop_rule *rule,
+			struct tcpdrop_drop_result *result)
 {
-	struct commit commit = { .result = result };
+	struct commit commit = { .name = name, .result = result };
 	ktime_t start = ktime_get();
 	int ret;
 
 	ret = tcpdrop_walk_init(&commit.walk, rule);
 	if (ret) {
-		tcpdrop_stats_refused();
+		tcpdrop_commit_refused(name, ret);
 		return ret;
 	}
 
 	reset_result(result);
 	ret = check_limit(&commit);
-	if (ret) {
-		tcpdrop_stats_refused();
-	} else {
+	if (!ret)
 		ret = drop_all(&commit);
-		tcpdrop_stats_commit(result);
-	}
 
 	atomic_long_set(&result->remaining, tcpdrop_walk_count(&commit.walk));
 	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
+	commit_ended(&commit, ret);
 	tcpdrop_walk_exit(&commit.walk);
 	return ret;
 }

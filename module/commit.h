@@ -5,8 +5,9 @@
 struct tcpdrop_drop_result;
 struct tcpdrop_rule;
 
-int tcpdrop_commit_rule(const struct tcpdrop_rule *rule,
+int tcpdrop_commit_rule(const char *name, const struct tcpdrop_rule *rule,
 			struct tcpdrop_drop_result *result);
+void tcpdrop_commit_refused(const char *name, int err);
 int tcpdrop_commit_init(void);
 void tcpdrop_commit_exit(void);
 

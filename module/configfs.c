@@ -401,13 +401,15 @@ static ssize_t rule_commit_store(struct config_item *item, const char *page,
 	ret = commit_begin(ri, page, count, &rule);
 	mutex_unlock(&ri->lock);
 	if (ret) {
-		tcpdrop_stats_refused();
+		tcpdrop_commit_refused(config_item_name(item), ret);
 		return ret;
 	}
 
 	ret = tcpdrop_who_find(&rule);
-	if (!ret)
-		ret = tcpdrop_commit_rule(&rule, &ri->result);
+	if (ret)
+		tcpdrop_commit_refused(config_item_name(item), ret);
+	else
+		ret = tcpdrop_commit_rule(config_item_name(item), &rule, &ri->result);
 	tcpdrop_who_put(&rule);
 	tcpdrop_rule_destroy(&rule);
 

@@ -29,6 +29,7 @@
 #include "owner.h"
 #include "rule.h"
 #include "signals.h"
+#include "trace.h"
 #include "walk.h"
 
 /*
@@ -52,14 +53,21 @@
 /**
  * tcpdrop_dropper_init() - prepare to drop
  * @d: who drops, to be given back by tcpdrop_dropper_exit()
+ * @name: on whose behalf; borrowed
  * @walk: what to look through, copied; borrows its namespace and its rule
  * @result: told what is done
  * @err: set to why to stop before the end; 0 now
  */
-void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const struct tcpdrop_walk *walk,
+void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
+			  const struct tcpdrop_walk *walk,
 			  struct tcpdrop_drop_result *result, int *err)
 {
-	*d = (struct tcpdrop_dropper){ .walk = *walk, .result = result, .err = err };
+	*d = (struct tcpdrop_dropper){
+		.name = name,
+		.walk = *walk,
+		.result = result,
+		.err = err,
+	};
 	tcpdrop_deferred_init(&d->deferred);
 }
 
@@ -171,12 +179,15 @@ static void count_done(const struct tcpdrop_dropper *d,
 	atomic_long_inc(&d->result->matched);
 	atomic_long_inc(&d->result->dropped);
 	atomic_long_inc(&d->result->states[entry->conn.state]);
+	trace_tcpdrop_drop(d, entry, false);
 }
 
-static void count_failed(const struct tcpdrop_dropper *d)
+static void count_failed(const struct tcpdrop_dropper *d,
+			 const struct tcpdrop_batch_entry *entry)
 {
 	atomic_long_inc(&d->result->matched);
 	atomic_long_inc(&d->result->failed);
+	trace_tcpdrop_drop(d, entry, true);
 }
 
 static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_entry *entry,
@@ -500,6 +511,6 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d))
-			count_failed(d);
+			count_failed(d, &it->entry);
 	tcpdrop_deferred_free(&d->deferred);
 }

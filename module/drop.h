@@ -42,6 +42,8 @@ struct tcpdrop_drop_result {
 
 /**
  * struct tcpdrop_dropper - who drops, one task at a time
+ * @name: on whose behalf, for those who trace: that of the rule, or "proc";
+ *        outlives the dropper
  * @walk: what to look through; the namespace is held by the user
  * @ends: what @walk looks for, if it looks for given ends
  * @task: a signal to whom ends it; NULL if none does
@@ -54,6 +56,7 @@ struct tcpdrop_drop_result {
  *            all the others
  */
 struct tcpdrop_dropper {
+	const char *name;
 	struct tcpdrop_walk walk;
 	struct tcpdrop_conn ends;
 	struct task_struct *task;
@@ -65,7 +68,8 @@ struct tcpdrop_dropper {
 	struct tcpdrop_deferred_set deferred;
 };
 
-void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const struct tcpdrop_walk *walk,
+void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
+			  const struct tcpdrop_walk *walk,
 			  struct tcpdrop_drop_result *result, int *err);
 void tcpdrop_dropper_exit(struct tcpdrop_dropper *d);
 void tcpdrop_drop_stop(struct tcpdrop_dropper *d, int err);

@@ -193,7 +193,7 @@ static void tally_init(struct tally *tally, struct net *net, bool deaf)
 
 	*tally = (struct tally){ .patience = DROP_OWNER_PATIENCE, .deaf = deaf };
 	tcpdrop_walk_init_net(&walk, net);
-	tcpdrop_dropper_init(&tally->dropper, &walk, &tally->result, &tally->err);
+	tcpdrop_dropper_init(&tally->dropper, "proc", &walk, &tally->result, &tally->err);
 }
 
 static bool is_interrupted(const struct tally *tally)
