@@ -64,7 +64,7 @@ block()
 # What differs from one run to the next, and the order of listings.
 normalise()
 {
-	sed -E -e 's/^bash: line [0-9]+: /bash: /' -e 's/(elapsed_us:)[0-9]+/\1N/' \
+	sed -E -e 's/^bash: line [0-9]+: /bash: /' -e 's/((elapsed_us|netns)[:=])[0-9]+/\1N/' \
 		-e 's/[0-9]+ more$/N more/' -e 's/[[:blank:]]+/ /g' | sort
 }
 
@@ -443,6 +443,84 @@ metrics_are_written()
 	[ "$(ls $dir)" = tcpdrop.prom ]
 }
 
+# Events.
+
+events=/sys/kernel/tracing/events/tcpdrop
+
+need_events()
+{
+	[ -d $events ] || skip "no tracefs in /sys/kernel/tracing"
+	defer eval "echo >/sys/kernel/tracing/trace"
+	defer eval "echo 0 | tee $events/tcpdrop_drop/filter >$events/tcpdrop_commit/filter"
+	defer eval "echo 0 >$events/enable"
+}
+
+is_on()
+{
+	[ "$(<$events/enable)" = 1 ]
+}
+
+# As a block has it, until its output has an event.
+events_come()
+{
+	need_events
+	block tcpdrop.rst trace
+	ask connect target 192.0.2.1 6379 from=203.0.113.11 sport=44158
+	bystander 192.0.2.1 22
+	bash "$tmp/block" >"$tmp/events" 2>&1 &
+	defer kill $!
+	defer pkill -P $!
+	wait_for is_on
+	echo 192.0.2.1:6379 203.0.113.11:44158 >$proc
+	wait_for grep -q "tcpdrop_drop: rule=proc .* sport=6379 dport=44158 .* result=dropped" \
+		"$tmp/events"
+	expect_dropped
+}
+
+events_look()
+{
+	need_events
+	session_holds tcpdrop.rst events
+}
+
+events_are_filtered()
+{
+	need_events
+	recipe_works tcpdrop.rst trace-filter '' '' bystander_alone
+	mkdir "$rules/web"
+	defer rmdir "$rules/web"
+	ask connect target 192.0.2.1 7000
+	not dash -c "echo 1 > $rules/web/commit"
+	echo 7000 >"$rules/web/port"
+	echo 1 >"$rules/web/commit"
+	expect_equal "the number of events" "$(grep -c tcpdrop_ $events/../../trace)" 1
+	grep -q "tcpdrop_commit: rule=web .* error=-22$" $events/../../trace
+}
+
+clients_of_rule_web()
+{
+	mkdir -p "$rules/web"
+	echo 7000 >"$rules/web/sport"
+	ask connect target 192.0.2.1 7000
+	bystander 192.0.2.1 22
+}
+
+trace_cmd_records()
+{
+	command -v trace-cmd >/dev/null || skip "needs trace-cmd"
+	need_events
+	block tcpdrop.rst trace-cmd
+	mv "$tmp/block" "$tmp/recipe"
+	defer rmdir "$rules/web"
+	clients_of_rule_web
+	run bash -e "$tmp/recipe"
+	expect_exit 0
+	expect_dropped
+	grep -q "tcpdrop_drop: .*sport=7000 .*saddr=192.0.2.1 .*state=ESTABLISHED result=dropped" \
+		"$tmp/out"
+	grep -q "tcpdrop_commit: .*rule=web .*dropped=1 .*error=0" "$tmp/out"
+}
+
 # The module under its name, as it is when installed.
 module_loads_by_name()
 {
@@ -634,6 +712,10 @@ claim "recipe: chosen from the listing" recipe_works tcpdrop.rst listing '' '' t
 claim "a recipe that is interrupted leaves no rule" interrupted_leaves_nothing
 
 claim "recipe: totals for a collector of metrics" metrics_are_written
+claim "recipe: events as they come" events_come
+claim "tcpdrop.rst: events look as is shown" events_look
+claim "recipe: events of what went wrong" events_are_filtered
+claim "recipe: what happens during a command, by trace-cmd" trace_cmd_records
 claim "a long list reads back as is shown" transcript_holds tcpdrop.rst check-list
 claim "the writers that are said to lose a list lose it" writers_lose
 claim "the messages that programs print are explained" messages_are_explained
