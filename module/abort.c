@@ -103,13 +103,12 @@ static enum tcpdrop_abort_verdict abort_time_wait(struct sock *sk)
 }
 
 /* A request that is gone may have become a connection instead. */
-static enum tcpdrop_abort_verdict abort_request(const struct tcpdrop_walk *walk,
-						const struct tcpdrop_batch_entry *entry)
+static enum tcpdrop_abort_verdict abort_request(const struct tcpdrop_batch_entry *entry)
 {
 	kernel_abort(entry->sk);
 	if (tcpdrop_sock_is_linked(entry->sk))
 		return ABORT_FAILED;
-	if (tcpdrop_walk_has_successor(walk, entry->sk, &entry->conn))
+	if (tcpdrop_walk_has_successor(entry->sk, &entry->conn))
 		return ABORT_GONE;
 	return ABORT_DONE;
 }
@@ -176,8 +175,7 @@ static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
  * socket that close() has made an orphan of in the moment before it, or whose
  * place a minisock has taken: the next look finds what there is.
  */
-static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_walk *walk,
-					    struct tcpdrop_batch_entry *entry)
+static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_batch_entry *entry)
 {
 	struct sock *sk = entry->sk;
 	int ret;
@@ -188,7 +186,7 @@ static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_walk *walk,
 	if (ret)
 		return ABORT_FAILED;
 	if (!abort_is_exact &&
-	    (tcpdrop_sock_is_linked(sk) || tcpdrop_walk_has_successor(walk, sk, &entry->conn)))
+	    (tcpdrop_sock_is_linked(sk) || tcpdrop_walk_has_successor(sk, &entry->conn)))
 		return ABORT_GONE;
 	return ABORT_DONE;
 }
@@ -202,13 +200,13 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	bool passed;
 
 	if (!owned && abort_is_exact)
-		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(walk, entry);
+		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(entry);
 	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return ABORT_BUSY;
 
 	verdict = abort_begin(walk, entry, &passed);
 	if (passed) {
-		verdict = abort_end(walk, entry);
+		verdict = abort_end(entry);
 		tcpdrop_owner_wake(sk);
 	}
 	return verdict;
@@ -242,7 +240,7 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 	case TCP_TIME_WAIT:
 		return abort_time_wait(sk);
 	case TCP_NEW_SYN_RECV:
-		return abort_request(walk, entry);
+		return abort_request(entry);
 	default:
 		return tcpdrop_abort_is_child(sk) ? abort_child(walk, entry, owned) :
 					    abort_full(walk, entry, false);

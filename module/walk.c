@@ -351,18 +351,18 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 
 /**
  * tcpdrop_walk_has_successor() - did another socket take over a connection?
- * @walk: the walk
- * @sk: a socket of the established table, on which the caller has a reference
+ * @sk: a socket of the established table, on which the caller has a reference,
+ *      and whose namespace a walk holds
  * @conn: its facts
  *
  * Context: process context; takes the bucket's lock.
  * Return: true if another socket is linked that has the same ends and device.
  */
-bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct sock *sk,
-				const struct tcpdrop_conn *conn)
+bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn *conn)
 {
-	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
-	u32 hash = ends_hash(walk->net, conn);
+	const struct net *net = sock_net(sk);
+	struct inet_hashinfo *hashinfo = net_hashinfo(net);
+	u32 hash = ends_hash(net, conn);
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, hash);
 	struct hlist_nulls_node *node;
 	bool found = false;
@@ -371,7 +371,7 @@ bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct so
 
 	spin_lock_bh(lock);
 	sk_nulls_for_each(osk, node, &inet_ehash_bucket(hashinfo, hash)->chain) {
-		if (osk == sk || !net_eq(sock_net(osk), walk->net) ||
+		if (osk == sk || !net_eq(sock_net(osk), net) ||
 		    osk->sk_bound_dev_if != sk->sk_bound_dev_if)
 			continue;
 		tcpdrop_sock_conn(&other, osk);

@@ -86,8 +86,7 @@ unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk);
 int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 			 struct tcpdrop_batch *parents);
 bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk);
-bool tcpdrop_walk_has_successor(const struct tcpdrop_walk *walk, const struct sock *sk,
-				const struct tcpdrop_conn *conn);
+bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn *conn);
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 			  struct tcpdrop_conn *conn);
 unsigned int tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned int bucket);
