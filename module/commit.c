@@ -68,7 +68,7 @@ static bool claim_part(struct worker *worker)
 {
 	const struct tcpdrop_walk *whole = &worker->commit->walk;
 	struct tcpdrop_walk *part = &worker->dropper.walk;
-	long next = atomic_long_fetch_add(PART_BUCKETS, &worker->commit->next);
+	unsigned long next = atomic_long_fetch_add(PART_BUCKETS, &worker->commit->next);
 
 	if (next >= whole->end - whole->first)
 		return false;
@@ -88,11 +88,11 @@ static void work_on(struct work_struct *work)
 
 static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
-	unsigned int parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
+	unsigned long parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
 
 	if (walk->rule->options.max)
 		return 1;
-	return min(min(parts, num_online_cpus()), MAX_WORKERS);
+	return clamp_t(unsigned long, parts, 1, min(num_online_cpus(), MAX_WORKERS));
 }
 
 static struct worker *workers_new(struct commit *commit, unsigned int nr)
@@ -246,7 +246,7 @@ static void commit_ended(const struct commit *commit, int err)
  * The commit is in the totals and has its event at the end, however it ends.
  *
  * Context: process context; may sleep, for long if there is much to drop.
- * Return: 0, however many sockets matched; the error of tcpdrop_walk_permitted();
+ * Return: 0, however many sockets matched; the error of tcpdrop_walk_init();
  * -E2BIG if more matched than the rule allows, and none was dropped; -EINTR if
  * a signal came before the end; -ENOMEM. In the last two cases @result tells
  * how far it came.

@@ -28,6 +28,7 @@
 #include "commit.h"
 #include "configfs.h"
 #include "drop.h"
+#include "nets.h"
 #include "rule.h"
 #include "stats.h"
 #include "walk.h"
@@ -359,7 +360,7 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 
 	lockdep_assert_held(&ri->lock);
 
-	ret = tcpdrop_walk_permitted();
+	ret = tcpdrop_nets_permitted();
 	if (ret) {
 		commit_error(ri, ret);
 		return ret;

@@ -38,7 +38,7 @@ static int make_hash(struct tcpdrop_deferred_set *set)
 }
 
 static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
-					     unsigned int bucket)
+					     unsigned long bucket)
 {
 	struct tcpdrop_deferred *it;
 
@@ -62,7 +62,7 @@ static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
  */
 struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 					       const struct tcpdrop_batch_entry *entry,
-					       unsigned int bucket)
+					       unsigned long bucket)
 {
 	struct tcpdrop_deferred *it;
 
@@ -91,7 +91,7 @@ struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
  * Return: what was added, NULL for want of memory.
  */
 struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *set,
-						 unsigned int bucket,
+						 unsigned long bucket,
 						 const struct tcpdrop_conn *ends)
 {
 	struct tcpdrop_deferred *it;

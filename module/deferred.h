@@ -28,7 +28,7 @@ struct tcpdrop_deferred {
 	struct list_head list;
 	struct hlist_node hash;
 	struct tcpdrop_batch_entry entry;
-	unsigned int bucket;
+	unsigned long bucket;
 	bool exact;
 	bool failed;
 	struct tcpdrop_owner_catch catch;
@@ -48,9 +48,9 @@ struct tcpdrop_deferred_set {
 void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set);
 struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 					       const struct tcpdrop_batch_entry *entry,
-					       unsigned int bucket);
+					       unsigned long bucket);
 struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *set,
-						 unsigned int bucket,
+						 unsigned long bucket,
 						 const struct tcpdrop_conn *ends);
 struct tcpdrop_deferred *tcpdrop_deferred_find(const struct tcpdrop_deferred_set *set,
 					       const struct sock *sk);

@@ -54,7 +54,7 @@
  * tcpdrop_dropper_init() - prepare to drop
  * @d: who drops, to be given back by tcpdrop_dropper_exit()
  * @name: on whose behalf; borrowed
- * @walk: what to look through, copied; borrows its namespace and its rule
+ * @walk: what to look through, copied; borrows its namespaces and its rule
  * @result: told what is done
  * @err: set to why to stop before the end; 0 now
  */
@@ -157,7 +157,7 @@ static void unpin(struct tcpdrop_dropper *d)
 }
 
 /* Pins every matching socket of a bucket. */
-static int collect(struct tcpdrop_dropper *d, unsigned int bucket)
+static int collect(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	int ret;
 
@@ -191,7 +191,7 @@ static void count_failed(const struct tcpdrop_dropper *d,
 }
 
 static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_entry *entry,
-		       unsigned int bucket, bool failed)
+		       unsigned long bucket, bool failed)
 {
 	struct tcpdrop_deferred *it = tcpdrop_deferred_sock(&d->deferred, entry, bucket);
 
@@ -203,7 +203,7 @@ static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_ent
 	it->failed = failed;
 }
 
-static void defer_bucket(struct tcpdrop_dropper *d, unsigned int bucket,
+static void defer_bucket(struct tcpdrop_dropper *d, unsigned long bucket,
 			 const struct tcpdrop_conn *ends)
 {
 	if (!tcpdrop_deferred_bucket(&d->deferred, bucket, ends))
@@ -211,7 +211,7 @@ static void defer_bucket(struct tcpdrop_dropper *d, unsigned int bucket,
 }
 
 /* Returns whether an object was not what it had been. */
-static bool drop_batch(struct tcpdrop_dropper *d, unsigned int bucket)
+static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	struct tcpdrop_batch_entry *v = d->batch.v;
 	bool again = false;
@@ -245,7 +245,7 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned int bucket)
  *
  * Context: process context; may sleep.
  */
-void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned int bucket)
+void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	bool again = true;
 	unsigned int pass;
@@ -275,7 +275,7 @@ void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned int bucket)
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 {
 	const struct tcpdrop_walk *walk = &d->walk;
-	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
+	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
 
 	for (; bucket != walk->end && !tcpdrop_drop_is_done(d);
 	     bucket = tcpdrop_walk_next(walk, bucket + 1))
@@ -286,7 +286,7 @@ void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 static void look_for(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends)
 {
 	d->ends = *ends;
-	tcpdrop_walk_init_ends(&d->walk, d->walk.net, &d->ends);
+	tcpdrop_walk_init_ends(&d->walk, d->walk.nets.net, &d->ends);
 }
 
 /**
@@ -430,7 +430,7 @@ static void drop_children(struct tcpdrop_dropper *d)
 
 static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 {
-	unsigned int bucket = it->bucket;
+	unsigned long bucket = it->bucket;
 
 	if (it->exact)
 		look_for(d, &it->entry.conn);

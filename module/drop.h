@@ -44,7 +44,7 @@ struct tcpdrop_drop_result {
  * struct tcpdrop_dropper - who drops, one task at a time
  * @name: on whose behalf, for those who trace: that of the rule, or "proc";
  *        outlives the dropper
- * @walk: what to look through; the namespace is held by the user
+ * @walk: what to look through; the namespaces are held by the user
  * @ends: what @walk looks for, if it looks for given ends
  * @task: a signal to whom ends it; NULL if none does
  * @fatal: only one that ends the task as well
@@ -74,7 +74,7 @@ void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
 void tcpdrop_dropper_exit(struct tcpdrop_dropper *d);
 void tcpdrop_drop_stop(struct tcpdrop_dropper *d, int err);
 bool tcpdrop_drop_is_done(const struct tcpdrop_dropper *d);
-void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned int bucket);
+void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket);
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d);
 void tcpdrop_drop_ends(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends);
 void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience);

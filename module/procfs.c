@@ -57,7 +57,7 @@ struct reader {
 	struct tcpdrop_walk walk;
 	struct tcpdrop_batch batch;
 	size_t next;
-	unsigned int bucket;
+	unsigned long bucket;
 };
 
 /**

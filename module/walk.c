@@ -9,10 +9,8 @@
  * lives as long as the pass, and sees it once.  (One in SYN_SENT whose address
  * ip_dynaddr changes is another connection to us.)
  */
-#include <linux/capability.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
-#include <linux/nsproxy.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -29,6 +27,7 @@
 
 #include "compat.h"
 #include "conn.h"
+#include "nets.h"
 #include "rule.h"
 #include "sock.h"
 #include "walk.h"
@@ -37,11 +36,6 @@
 #define BUCKETS_AT_ONCE	256
 
 #define BATCH_MIN	64
-
-static struct inet_hashinfo *walk_hashinfo(const struct tcpdrop_walk *walk)
-{
-	return net_hashinfo(walk->net);
-}
 
 static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
 {
@@ -64,27 +58,77 @@ static u32 ends_hash(const struct net *net, const struct tcpdrop_conn *ends)
 			    htonl(ends->daddr.lo), htons(ends->dport));
 }
 
-static void look_at_one(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+static const struct tcpdrop_part *walk_parts(const struct tcpdrop_walk *walk)
 {
-	walk->first = ends_hash(walk->net, ends) & walk_hashinfo(walk)->ehash_mask;
-	walk->end = walk->first + 1;
+	return walk->parts ? walk->parts : walk->own;
 }
 
-/**
- * tcpdrop_walk_permitted() - may the calling process look and drop?
- *
- * A worker of io_uring has the namespaces that its process had when the worker
- * was made, which may not be those that it has now.
- *
- * Context: process context.
- * Return: 0; -EPERM if it lacks CAP_NET_ADMIN over its network namespace;
- * -EOPNOTSUPP if nobody can tell which that is.
- */
-int tcpdrop_walk_permitted(void)
+/* The part that a bucket is of, which there has to be. */
+static const struct tcpdrop_part *walk_part(const struct tcpdrop_walk *walk,
+					    unsigned long bucket)
 {
-	if (current->flags & PF_IO_WORKER)
-		return -EOPNOTSUPP;
-	return ns_capable(current->nsproxy->net_ns->user_ns, CAP_NET_ADMIN) ? 0 : -EPERM;
+	const struct tcpdrop_part *parts = walk_parts(walk);
+	size_t low = 0, high = walk->nr_parts;
+
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+
+		if (parts[mid].start <= bucket)
+			low = mid;
+		else
+			high = mid;
+	}
+	return parts + low;
+}
+
+static unsigned long part_end(const struct tcpdrop_walk *walk,
+			      const struct tcpdrop_part *part)
+{
+	const struct tcpdrop_part *next = part + 1;
+
+	return next < walk_parts(walk) + walk->nr_parts ? min(next->start, walk->end) :
+							  walk->end;
+}
+
+static unsigned int table_bucket(const struct tcpdrop_part *part, unsigned long bucket)
+{
+	return part->first + (bucket - part->start);
+}
+
+static void look_at_ends(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+{
+	struct tcpdrop_part *part = &walk->own[0];
+
+	part->net = walk->nets.net;
+	part->hashinfo = net_hashinfo(part->net);
+	part->first = ends_hash(part->net, ends) & part->hashinfo->ehash_mask;
+	walk->nr_parts = 1;
+	walk->end = 1;
+}
+
+static void look_at_table(struct tcpdrop_walk *walk)
+{
+	struct tcpdrop_part *part = &walk->own[0];
+
+	part->net = walk->nets.net;
+	part->hashinfo = net_hashinfo(part->net);
+	walk->nr_parts = 1;
+	walk->end = ehash_size(part->hashinfo);
+}
+
+/*
+ * All namespaces share the listeners' table, those too that have an established
+ * table of their own.
+ */
+static void look_at_listeners(struct tcpdrop_walk *walk)
+{
+	struct tcpdrop_part *part = &walk->own[walk->nr_parts++];
+
+	part->net = walk->nets.net;
+	part->hashinfo = walk_parts(walk)->hashinfo;
+	part->listeners = true;
+	part->start = walk->end;
+	walk->end += listen_table_size(part->hashinfo);
 }
 
 /**
@@ -92,35 +136,28 @@ int tcpdrop_walk_permitted(void)
  * @walk: the walk, to be given back by tcpdrop_walk_exit() if this succeeds
  * @rule: a rule made by tcpdrop_rule_copy(); must outlive the walk
  *
- * The namespace is that of the calling process, and is held.  A socket does
- * not hold its namespace in every state, so nobody may touch one of another.
+ * The namespace is that of the calling process.
  *
  * Context: process context.
- * Return: 0, or the error of tcpdrop_walk_permitted().
+ * Return: 0, or the error of tcpdrop_nets_get().
  */
 int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule)
 {
-	struct inet_hashinfo *hashinfo;
 	struct tcpdrop_conn ends;
 	int ret;
 
-	ret = tcpdrop_walk_permitted();
+	*walk = (struct tcpdrop_walk){ .rule = rule };
+	ret = tcpdrop_nets_get(&walk->nets);
 	if (ret)
 		return ret;
 
-	*walk = (struct tcpdrop_walk){
-		.rule = rule,
-		.net = get_net(current->nsproxy->net_ns),
-	};
 	if (tcpdrop_rule_exact(rule, &ends)) {
-		look_at_one(walk, &ends);
+		look_at_ends(walk, &ends);
 		return 0;
 	}
-
-	hashinfo = walk_hashinfo(walk);
-	walk->end = ehash_size(hashinfo);
+	look_at_table(walk);
 	if (rule->states & TCPF_LISTEN)
-		walk->end += listen_table_size(hashinfo);
+		look_at_listeners(walk);
 	return 0;
 }
 
@@ -138,8 +175,8 @@ void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net)
 {
 	static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
 
-	*walk = (struct tcpdrop_walk){ .rule = &everything, .net = net };
-	walk->end = ehash_size(walk_hashinfo(walk));
+	*walk = (struct tcpdrop_walk){ .rule = &everything, .nets.net = net };
+	look_at_table(walk);
 }
 
 /**
@@ -157,7 +194,7 @@ void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
 {
 	tcpdrop_walk_init_net(walk, net);
 	walk->ends = ends;
-	look_at_one(walk, ends);
+	look_at_ends(walk, ends);
 }
 
 /**
@@ -166,7 +203,7 @@ void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
  */
 void tcpdrop_walk_exit(struct tcpdrop_walk *walk)
 {
-	put_net(walk->net);
+	tcpdrop_nets_put(&walk->nets);
 }
 
 static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b)
@@ -181,10 +218,16 @@ static bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk)
 	return tcpdrop_sock_is_exempt(sk, walk->rule->options.kernel);
 }
 
-static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
-		       struct tcpdrop_conn *conn)
+static bool is_of_walk(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+		       const struct net *net)
 {
-	if (!net_eq(sock_net(sk), walk->net))
+	return part->net ? net == part->net : tcpdrop_nets_have(&walk->nets, net);
+}
+
+static bool walk_match(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+		       const struct sock *sk, struct tcpdrop_conn *conn)
+{
+	if (!is_of_walk(walk, part, sock_net(sk)))
 		return false;
 
 	tcpdrop_sock_conn(conn, sk);
@@ -193,26 +236,25 @@ static bool walk_match(const struct tcpdrop_walk *walk, const struct sock *sk,
 	return tcpdrop_sock_match(walk->rule, sk, conn->state) && !is_exempt(walk, sk);
 }
 
-static void walk_chain(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
-		       tcpdrop_walk_visit_t visit, void *arg)
+static void walk_chain(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+		       struct hlist_nulls_head *chain, tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct hlist_nulls_node *node;
 	struct tcpdrop_conn conn;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
-		if (walk_match(walk, sk, &conn))
+		if (walk_match(walk, part, sk, &conn))
 			visit(sk, &conn, arg);
 }
 
-static void walk_established(const struct tcpdrop_walk *walk, unsigned int bucket,
-			     tcpdrop_walk_visit_t visit, void *arg)
+static void walk_established(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+			     unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
 {
-	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
-	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
+	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, bucket);
 
 	spin_lock_bh(lock);
-	walk_chain(walk, &hashinfo->ehash[bucket].chain, visit, arg);
+	walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, visit, arg);
 	spin_unlock_bh(lock);
 }
 
@@ -220,14 +262,13 @@ static void walk_established(const struct tcpdrop_walk *walk, unsigned int bucke
  * Bottom halves stay on, as everywhere that the kernel takes this lock: on
  * PREEMPT_RT turning them off is a lock too, which ranks below this one.
  */
-static void walk_listeners(const struct tcpdrop_walk *walk, unsigned int bucket,
-			   tcpdrop_walk_visit_t visit, void *arg)
+static void walk_listeners(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+			   unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
 {
-	struct inet_listen_hashbucket *listeners;
+	struct inet_listen_hashbucket *listeners = listen_bucket(part->hashinfo, bucket);
 
-	listeners = listen_bucket(walk_hashinfo(walk), bucket);
 	spin_lock(&listeners->lock);
-	walk_chain(walk, &listeners->nulls_head, visit, arg);
+	walk_chain(walk, part, &listeners->nulls_head, visit, arg);
 	spin_unlock(&listeners->lock);
 }
 
@@ -240,15 +281,15 @@ static void walk_listeners(const struct tcpdrop_walk *walk, unsigned int bucket,
  *
  * Context: process context; takes the bucket's lock.
  */
-void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
+void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
 {
-	unsigned int size = ehash_size(walk_hashinfo(walk));
+	const struct tcpdrop_part *part = walk_part(walk, bucket);
 
-	if (bucket < size)
-		walk_established(walk, bucket, visit, arg);
+	if (part->listeners)
+		walk_listeners(walk, part, table_bucket(part, bucket), visit, arg);
 	else
-		walk_listeners(walk, bucket - size, visit, arg);
+		walk_established(walk, part, table_bucket(part, bucket), visit, arg);
 }
 
 /* Where children of a listener wait to be accepted; empty while the rest is. */
@@ -265,7 +306,7 @@ static void pin_parents(const struct tcpdrop_walk *walk, struct hlist_nulls_head
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
-		if (net_eq(sock_net(sk), walk->net) && has_children(sk) &&
+		if (tcpdrop_nets_have(&walk->nets, sock_net(sk)) && has_children(sk) &&
 		    tcpdrop_batch_add(parents, sk, &unused))
 			sock_hold(sk);
 }
@@ -294,7 +335,7 @@ int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 	int ret;
 
 	parents->nr = 0;
-	listeners = listen_bucket(walk_hashinfo(walk), bucket);
+	listeners = listen_bucket(walk_parts(walk)->hashinfo, bucket);
 	if (hlist_nulls_empty(&listeners->nulls_head))
 		return 0;
 
@@ -318,7 +359,7 @@ int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
  */
 unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk)
 {
-	return listen_table_size(walk_hashinfo(walk));
+	return walk->nr_parts ? listen_table_size(walk_parts(walk)->hashinfo) : 0;
 }
 
 /**
@@ -331,16 +372,16 @@ unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk)
  */
 bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 {
-	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
-	spinlock_t *lock = inet_ehash_lockp(hashinfo, walk->first);
+	const struct tcpdrop_part *part = walk_parts(walk);
+	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, part->first);
 	struct hlist_nulls_node *node;
 	bool found = false;
 	struct tcpdrop_conn conn;
 	struct sock *sk;
 
 	spin_lock_bh(lock);
-	sk_nulls_for_each(sk, node, &hashinfo->ehash[walk->first].chain) {
-		if (!net_eq(sock_net(sk), walk->net))
+	sk_nulls_for_each(sk, node, &part->hashinfo->ehash[part->first].chain) {
+		if (!net_eq(sock_net(sk), part->net))
 			continue;
 		tcpdrop_sock_conn(&conn, sk);
 		found = found || (same_ends(&conn, walk->ends) && is_exempt(walk, sk));
@@ -414,13 +455,11 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	return match;
 }
 
-static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
+static bool bucket_is_empty(const struct tcpdrop_part *part, unsigned int bucket)
 {
-	unsigned int size = ehash_size(hashinfo);
-
-	if (bucket < size)
-		return ehash_is_empty(hashinfo, bucket);
-	return hlist_nulls_empty(&listen_bucket(hashinfo, bucket - size)->nulls_head);
+	if (part->listeners)
+		return hlist_nulls_empty(&listen_bucket(part->hashinfo, bucket)->nulls_head);
+	return ehash_is_empty(part->hashinfo, bucket);
 }
 
 /**
@@ -434,14 +473,19 @@ static bool bucket_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
  * Context: may sleep, to let others run.
  * Return: the number of a bucket that was not empty, or @walk->end.
  */
-unsigned int tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned int bucket)
+unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket)
 {
-	struct inet_hashinfo *hashinfo = walk_hashinfo(walk);
+	const struct tcpdrop_part *part = NULL;
+	unsigned long end = bucket;
 
 	for (; bucket != walk->end; bucket++) {
+		if (bucket == end) {
+			part = walk_part(walk, bucket);
+			end = part_end(walk, part);
+		}
 		if (bucket % BUCKETS_AT_ONCE == 0)
 			cond_resched();
-		if (!bucket_is_empty(hashinfo, bucket))
+		if (!bucket_is_empty(part, table_bucket(part, bucket)))
 			break;
 	}
 	return bucket;
@@ -530,7 +574,7 @@ static void note_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *a
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @batch empty.
  */
-int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned int bucket,
+int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long bucket,
 		      struct tcpdrop_batch *batch)
 {
 	int ret;
@@ -564,7 +608,7 @@ static void count_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *
  */
 u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk)
 {
-	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
+	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
 	u64 count = 0;
 
 	for (; bucket != walk->end; bucket = tcpdrop_walk_next(walk, bucket + 1))
@@ -602,7 +646,7 @@ static int text_reserve(struct text *text, size_t more)
 	return 0;
 }
 
-static int list_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
+static int list_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 		       struct tcpdrop_batch *batch, struct text *text)
 {
 	size_t i;
@@ -632,7 +676,7 @@ static int list_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
  */
 int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
 {
-	unsigned int bucket = tcpdrop_walk_next(walk, walk->first);
+	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
 	struct tcpdrop_batch batch = {};
 	struct text text = {};
 	int ret = 0;

@@ -8,28 +8,52 @@
 #include <linux/types.h>
 
 #include "conn.h"
+#include "nets.h"
 
+struct inet_hashinfo;
 struct net;
 struct tcpdrop_rule;
 struct sock;
 
 /**
+ * struct tcpdrop_part - buckets in a row of one table
+ * @hashinfo: the table
+ * @net: the only namespace whose sockets count there, NULL for all that are held
+ * @start: the number by which the walk knows the first of them
+ * @first: the number by which the table knows it
+ * @listeners: they are of the listeners' table
+ */
+struct tcpdrop_part {
+	struct inet_hashinfo *hashinfo;
+	const struct net *net;
+	unsigned long start;
+	unsigned int first;
+	bool listeners;
+};
+
+/**
  * struct tcpdrop_walk - what to look through
  * @rule: the rule that chooses the sockets, made by tcpdrop_rule_copy()
  * @ends: the only ends that match, NULL for any
- * @net: the namespace, held by the walk or by its user
- * @first: the first bucket that can hold a match
+ * @nets: the namespaces, held by the walk or by its user
+ * @own: the parts, if @parts is NULL
+ * @parts: the parts, in the order of their numbers
+ * @nr_parts: how many there are
+ * @first: the first bucket to look through
  * @end: one past the last
  *
- * The buckets of the established table come first, numbered as the table
- * numbers them; those of the listeners follow, where the rule names LISTEN.
+ * The buckets are numbered through, those of one part after those of another.
+ * A copy may narrow @first and @end; it borrows all that pointers lead to.
  */
 struct tcpdrop_walk {
 	const struct tcpdrop_rule *rule;
 	const struct tcpdrop_conn *ends;
-	struct net *net;
-	unsigned int first;
-	unsigned int end;
+	struct tcpdrop_nets nets;
+	struct tcpdrop_part own[2];
+	struct tcpdrop_part *parts;
+	size_t nr_parts;
+	unsigned long first;
+	unsigned long end;
 };
 
 /**
@@ -74,13 +98,12 @@ int tcpdrop_batch_grow(struct tcpdrop_batch *batch);
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
 
-int tcpdrop_walk_permitted(void);
 int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule);
 void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net);
 void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends);
 void tcpdrop_walk_exit(struct tcpdrop_walk *walk);
-void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned int bucket,
+void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg);
 unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk);
 int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
@@ -89,8 +112,8 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk);
 bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn *conn);
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 			  struct tcpdrop_conn *conn);
-unsigned int tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned int bucket);
-int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned int bucket,
+unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket);
+int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long bucket,
 		      struct tcpdrop_batch *batch);
 u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk);
 int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len);
