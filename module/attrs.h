@@ -4,9 +4,15 @@
  * OPTION before including this; no guard, since several do.
  *
  * SELECTOR(NAME, name, type): a list of items, or a value, of struct item_type
- * type_items.  OPTION(NAME, name): what selects nothing by itself, with
- * name_store() and name_show().  Both make RULE_NAME and the file "name".
+ * type_items.  LIST(NAME, name, type): such a list too, but one that selects no
+ * sockets; an OPTION to who does not define it.  OPTION(NAME, name): what else
+ * selects nothing by itself, with name_store() and name_show().  All make
+ * RULE_NAME and the file "name".
  */
+#ifndef LIST
+#define LIST(NAME, name, ...) OPTION(NAME, name)
+#endif
+
 SELECTOR(SADDR, saddr, addr)
 SELECTOR(DADDR, daddr, addr)
 SELECTOR(SPORT, sport, port)
@@ -26,9 +32,11 @@ SELECTOR(ORPHAN, orphan, yesno)
 SELECTOR(CGROUP, cgroup, path)
 SELECTOR(PID, pid, pid)
 
-OPTION(NETNS, netns)
+LIST(NETNS, netns, netns)
+
 OPTION(MAX, max)
 OPTION(KERNEL, kernel)
 
 #undef SELECTOR
+#undef LIST
 #undef OPTION

@@ -42,6 +42,8 @@ struct token {
  * @store: takes the text instead, of which blanks have been cut off, for what is
  *         no list; as tcpdrop_rule_store()
  * @show: prints it then, with a newline, and returns the length
+ * @unset: how an empty list reads, if not as "any"
+ * @no_exclusion: none can have a "!"
  */
 struct item_type {
 	bool single;
@@ -50,6 +52,8 @@ struct item_type {
 	int (*store)(struct tcpdrop_rule *rule, const struct token *token,
 		     const char **reason);
 	int (*show)(const struct tcpdrop_rule *rule, char *buf, size_t size);
+	const char *unset;
+	bool no_exclusion;
 };
 
 /* Addresses */
@@ -550,6 +554,26 @@ static const struct item_type yesno_items = {
 	.print = yesno_print,
 };
 
+/* Network namespaces: that of the calling process is the only choice so far. */
+
+static int netns_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
+{
+	*reason = "only self";
+	return strcmp(item, "self") ? -EINVAL : tcpdrop_ranges_add(into, &(struct tcpdrop_key_range){});
+}
+
+static int netns_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
+{
+	return scnprintf(buf, size, "self");
+}
+
+static const struct item_type netns_items = {
+	.parse = netns_parse,
+	.print = netns_print,
+	.unset = "self",
+	.no_exclusion = true,
+};
+
 /* LISTEN is meant only where it is named, so it is not part of "everything". */
 static unsigned int selected_states(const struct tcpdrop_selector *sel)
 {
@@ -669,6 +693,9 @@ static int parse_item(const struct item_type *type, struct tcpdrop_selector *sel
 	*reason = "too long an item";
 	if (len >= sizeof(item))
 		return -EINVAL;
+	*reason = "cannot be excluded";
+	if (negated && type->no_exclusion)
+		return -EINVAL;
 
 	memcpy(item, token->text + negated, len);
 	item[len] = '\0';
@@ -758,21 +785,6 @@ static int kernel_store(struct tcpdrop_rule_options *options, const struct token
 static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
 {
 	return scnprintf(buf, size, options->kernel ? "yes\n" : "no\n");
-}
-
-/* The namespace of the process that commits is the only choice so far. */
-static int netns_store(struct tcpdrop_rule_options *options, const struct token *token,
-		       const char **reason)
-{
-	*reason = "only self";
-	if (text_clears(token->text, token->len))
-		return 0;
-	return token->len == 4 && !memcmp(token->text, "self", 4) ? 0 : -EINVAL;
-}
-
-static int netns_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
-{
-	return scnprintf(buf, size, "self\n");
 }
 
 /* Paths: one for a rule, of which there has to be a cgroup. */
@@ -878,9 +890,10 @@ static const struct item_type path_items = {
 static const struct {
 	const char *name;
 	const struct item_type *items;
-} selectors[] = {
+} lists[] = {
 #define SELECTOR(NAME, name, type) \
 	[RULE_##NAME] = { #name, &type##_items },
+#define LIST SELECTOR
 #define OPTION(...)
 #include "attrs.h"
 };
@@ -893,14 +906,15 @@ static const struct option {
 	int (*show)(const struct tcpdrop_rule_options *options, char *buf, size_t size);
 } options[] = {
 #define SELECTOR(...)
+#define LIST(...)
 #define OPTION(NAME, name) \
-	[RULE_##NAME - RULE_NR_SELECTORS] = { #name, name##_store, name##_show },
+	[RULE_##NAME - RULE_NR_LISTS] = { #name, name##_store, name##_show },
 #include "attrs.h"
 };
 
 static const struct option *option_of(enum tcpdrop_rule_attr attr)
 {
-	return &options[attr - RULE_NR_SELECTORS];
+	return &options[attr - RULE_NR_LISTS];
 }
 
 /**
@@ -911,20 +925,20 @@ static const struct option *option_of(enum tcpdrop_rule_attr attr)
  */
 const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
 {
-	return attr < RULE_NR_SELECTORS ? selectors[attr].name : option_of(attr)->name;
+	return attr < RULE_NR_LISTS ? lists[attr].name : option_of(attr)->name;
 }
 
 static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		      const char *text, size_t len, struct token *bad, const char **reason)
 {
-	const struct item_type *type = selectors[attr].items;
+	const struct item_type *type = lists[attr].items;
 	bool add = !type->single && len && *text == '+';
 	struct tcpdrop_selector *sel = &rule->sel[attr];
 	struct tcpdrop_selector new = {};
 	int ret = 0;
 
-	if (selectors[attr].items->store)
-		return selectors[attr].items->store(rule, bad, reason);
+	if (type->store)
+		return type->store(rule, bad, reason);
 	if (add) {
 		text++;
 		len--;
@@ -966,7 +980,7 @@ int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 
 	if (memchr(text, '\0', len))
 		ret = -EINVAL;
-	else if (attr < RULE_NR_SELECTORS)
+	else if (attr < RULE_NR_LISTS)
 		ret = store_list(rule, attr, text, len, &token, &reason);
 	else
 		ret = option_of(attr)->store(&rule->options, &token, &reason);
@@ -996,7 +1010,7 @@ void tcpdrop_rule_written(struct tcpdrop_rule_refusals *refusals,
 			  enum tcpdrop_rule_attr attr, const char *text, size_t len,
 			  const struct tcpdrop_rule_error *err)
 {
-	bool adds = attr < RULE_NR_SELECTORS && len && *text == '+';
+	bool adds = attr < RULE_NR_LISTS && len && *text == '+';
 
 	if (err)
 		refusals->of[attr] = *err;
@@ -1080,7 +1094,7 @@ static bool show_ranges(const struct item_type *type, const struct tcpdrop_range
 static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
 		     size_t size)
 {
-	const struct item_type *type = selectors[attr].items;
+	const struct item_type *type = lists[attr].items;
 	struct line line = { .buf = buf, .size = min_t(size_t, size, LINE_LIMIT + 1) };
 	struct tcpdrop_selector *sel = &rule->sel[attr];
 	size_t more;
@@ -1088,7 +1102,7 @@ static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, cha
 	if (type->show)
 		return type->show(rule, buf, line.size);
 	if (!selector_is_set(sel))
-		return scnprintf(buf, size, "any\n");
+		return scnprintf(buf, size, "%s\n", type->unset ? type->unset : "any");
 
 	selector_sort(sel);
 	if (show_ranges(type, &sel->yes, false, &line) &&
@@ -1113,7 +1127,7 @@ static int show_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, cha
 int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
 		      size_t size)
 {
-	if (attr < RULE_NR_SELECTORS)
+	if (attr < RULE_NR_LISTS)
 		return show_list(rule, attr, buf, size);
 	return option_of(attr)->show(&rule->options, buf, size);
 }
@@ -1135,7 +1149,7 @@ void tcpdrop_rule_destroy(struct tcpdrop_rule *rule)
 {
 	unsigned int i;
 
-	for (i = 0; i < RULE_NR_SELECTORS; i++)
+	for (i = 0; i < RULE_NR_LISTS; i++)
 		selector_free(&rule->sel[i]);
 	kvfree(rule->cgroup_path);
 }
@@ -1171,8 +1185,8 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 	dst->states = src->states;
 	dst->options = src->options;
 	ret = copy_cgroup_path(dst, src);
-	for (i = 0; i < RULE_NR_SELECTORS && !ret; i++) {
-		if (i != RULE_STATE && selector_is_set(&src->sel[i]))
+	for (i = 0; i < RULE_NR_LISTS && !ret; i++) {
+		if (i < RULE_NR_SELECTORS && i != RULE_STATE && selector_is_set(&src->sel[i]))
 			dst->asks |= BIT(i);
 		selector_sort(&src->sel[i]);
 		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);

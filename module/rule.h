@@ -14,15 +14,23 @@
 #include "conn.h"
 #include "ranges.h"
 
-/* The attributes; those below RULE_NR_SELECTORS are lists. */
+/* The attributes; those below RULE_NR_LISTS are lists. */
 enum tcpdrop_rule_attr {
 #define SELECTOR(NAME, ...) RULE_##NAME,
+#define LIST(...)
 #define OPTION(...)
 #include "attrs.h"
 	RULE_NR_SELECTORS,
-	/* So that the options go on from there. */
+	/* So that the others go on from there. */
 	RULE_LAST_SELECTOR = RULE_NR_SELECTORS - 1,
 #define SELECTOR(...)
+#define LIST(NAME, ...) RULE_##NAME,
+#define OPTION(...)
+#include "attrs.h"
+	RULE_NR_LISTS,
+	RULE_LAST_LIST = RULE_NR_LISTS - 1,
+#define SELECTOR(...)
+#define LIST(...)
 #define OPTION(NAME, ...) RULE_##NAME,
 #include "attrs.h"
 	RULE_NR_ATTRS,
@@ -70,7 +78,7 @@ struct tcpdrop_rule_options {
  * @sel: the lists, by enum tcpdrop_rule_attr; in a copy tcpdrop_who_find() adds to
  *       the processes of @sel[RULE_PID] the sockets that they have
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
- * @asks: which other lists have items, by bit; set by tcpdrop_rule_copy()
+ * @asks: which other selectors have items, by bit; set by tcpdrop_rule_copy()
  * @cgroup_path: the path whose cgroup @sel[RULE_CGROUP] wants or excludes, a 1
  *               in either set; owned by the rule, NULL if there is none
  * @cgroup: what @cgroup_path names; set in a copy by tcpdrop_who_find(), NULL
@@ -78,7 +86,7 @@ struct tcpdrop_rule_options {
  * @options: the other attributes
  */
 struct tcpdrop_rule {
-	struct tcpdrop_selector sel[RULE_NR_SELECTORS];
+	struct tcpdrop_selector sel[RULE_NR_LISTS];
 	unsigned int states;
 	unsigned long asks;
 	char *cgroup_path;
