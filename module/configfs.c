@@ -321,7 +321,7 @@ static void commit_error(struct rule_item *ri, int err)
 
 	switch (err) {
 	case -EPERM:
-		reason = "needs CAP_NET_ADMIN over the network namespace";
+		reason = "needs CAP_NET_ADMIN over each network namespace";
 		break;
 	case -EOPNOTSUPP:
 		reason = "not by io_uring, whose workers may be in another namespace";
@@ -353,14 +353,15 @@ static bool is_one(const char *page, size_t count)
 	return len + (page[len] == '\n') == count;
 }
 
-static int commit_begin(struct rule_item *ri, const char *page, size_t count,
-			struct tcpdrop_rule *rule)
+/* @rule is a copy of the rule. */
+static int check_commit(struct rule_item *ri, const char *page, size_t count,
+			const struct tcpdrop_rule *rule)
 {
 	int ret;
 
 	lockdep_assert_held(&ri->lock);
 
-	ret = tcpdrop_nets_permitted();
+	ret = tcpdrop_nets_permitted(rule);
 	if (ret) {
 		commit_error(ri, ret);
 		return ret;
@@ -376,19 +377,32 @@ static int commit_begin(struct rule_item *ri, const char *page, size_t count,
 	}
 	if (tcpdrop_rule_refused(&ri->refusals, &ri->error))
 		return -EINVAL;
-	if (!tcpdrop_rule_selects(&ri->rule)) {
+	if (!tcpdrop_rule_selects(rule)) {
 		tcpdrop_rule_error_set(&ri->error, "commit", "1", 1,
 				       "no selector is set; state = all is everything");
 		return -EINVAL;
 	}
+	return 0;
+}
+
+static int commit_begin(struct rule_item *ri, const char *page, size_t count,
+			struct tcpdrop_rule *rule)
+{
+	int ret;
+
+	lockdep_assert_held(&ri->lock);
 
 	ret = tcpdrop_rule_copy(rule, &ri->rule);
 	if (ret) {
 		commit_error(ri, ret);
 		return ret;
 	}
-	ri->committing = true;
-	return 0;
+	ret = check_commit(ri, page, count, rule);
+	if (ret)
+		tcpdrop_rule_destroy(rule);
+	else
+		ri->committing = true;
+	return ret;
 }
 
 static ssize_t rule_commit_store(struct config_item *item, const char *page,

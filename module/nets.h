@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 struct net;
+struct tcpdrop_rule;
 
 /**
  * struct tcpdrop_nets - held namespaces
@@ -23,8 +24,8 @@ struct tcpdrop_nets {
 	size_t cap;
 };
 
-int tcpdrop_nets_permitted(void);
-int tcpdrop_nets_get(struct tcpdrop_nets *nets);
+int tcpdrop_nets_permitted(const struct tcpdrop_rule *rule);
+int tcpdrop_nets_get(struct tcpdrop_nets *nets, const struct tcpdrop_rule *rule);
 void tcpdrop_nets_put(struct tcpdrop_nets *nets);
 bool tcpdrop_nets_find(const struct tcpdrop_nets *nets, const struct net *net);
 

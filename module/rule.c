@@ -44,6 +44,8 @@ struct token {
  * @show: prints it then, with a newline, and returns the length
  * @unset: how an empty list reads, if not as "any"
  * @no_exclusion: none can have a "!"
+ * @alone: why an item whose key is of another space than 0 is the only one of
+ *         its list; NULL if it need not be
  */
 struct item_type {
 	bool single;
@@ -54,6 +56,7 @@ struct item_type {
 	int (*show)(const struct tcpdrop_rule *rule, char *buf, size_t size);
 	const char *unset;
 	bool no_exclusion;
+	const char *alone;
 };
 
 /* Addresses */
@@ -554,17 +557,57 @@ static const struct item_type yesno_items = {
 	.print = yesno_print,
 };
 
-/* Network namespaces: that of the calling process is the only choice so far. */
+/*
+ * Network namespaces: inode numbers, or a single word, an enum
+ * tcpdrop_rule_netns in a space of its own.
+ */
+
+#define NETNS_WORDS	1
+#define NETNS_ALONE	"self and all stand alone"
+
+/* The inode number as it is, or as the link in /proc/PID/ns shows it. */
+static int parse_inode(char *item, u64 *inode)
+{
+	char *end = strchr(item, ']');
+
+	if (!strncmp(item, "net:[", 5) && end && !end[1]) {
+		*end = '\0';
+		item += 5;
+	}
+	return parse_number(item, U32_MAX, inode) || !*inode ? -EINVAL : 0;
+}
+
+/* Would an item not stand alone that has to?  In @set all do. */
+static bool is_crowd(const struct tcpdrop_ranges *set, const struct tcpdrop_range_key *key)
+{
+	return set->nr && (key->space || set->v[0].first.space) &&
+	       tcpdrop_range_key_cmp(&set->v[0].first, key);
+}
 
 static int netns_parse(struct tcpdrop_ranges *into, char *item, const char **reason)
 {
-	*reason = "only self";
-	return strcmp(item, "self") ? -EINVAL : tcpdrop_ranges_add(into, &(struct tcpdrop_key_range){});
+	struct tcpdrop_key_range r = {};
+
+	*reason = "not self, all or the inode number of a namespace";
+	if (!strcmp(item, "self"))
+		r.first = (struct tcpdrop_range_key){ .space = NETNS_WORDS, .lo = NETNS_SELF };
+	else if (!strcmp(item, "all"))
+		r.first = (struct tcpdrop_range_key){ .space = NETNS_WORDS, .lo = NETNS_ALL };
+	else if (parse_inode(item, &r.first.lo))
+		return -EINVAL;
+
+	*reason = NETNS_ALONE;
+	if (is_crowd(into, &r.first))
+		return -EINVAL;
+	r.last = r.first;
+	return tcpdrop_ranges_add(into, &r);
 }
 
 static int netns_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
-	return scnprintf(buf, size, "self");
+	if (r->first.space == NETNS_WORDS)
+		return scnprintf(buf, size, r->first.lo == NETNS_ALL ? "all" : "self");
+	return number_print(buf, size, r);
 }
 
 static const struct item_type netns_items = {
@@ -572,6 +615,7 @@ static const struct item_type netns_items = {
 	.print = netns_print,
 	.unset = "self",
 	.no_exclusion = true,
+	.alone = NETNS_ALONE,
 };
 
 /* LISTEN is meant only where it is named, so it is not part of "everything". */
@@ -928,6 +972,15 @@ const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
 	return attr < RULE_NR_LISTS ? lists[attr].name : option_of(attr)->name;
 }
 
+static int add_list(const struct item_type *type, struct tcpdrop_selector *sel,
+		    const struct tcpdrop_selector *more, const char **reason)
+{
+	*reason = type->alone;
+	if (type->alone && is_crowd(&sel->yes, &more->yes.v[0].first))
+		return -EINVAL;
+	return selector_append(sel, more);
+}
+
 static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		      const char *text, size_t len, struct token *bad, const char **reason)
 {
@@ -950,7 +1003,7 @@ static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 	else
 		ret = parse_list(type, &new, text, len, bad, reason);
 	if (!ret && add)
-		ret = selector_append(sel, &new);
+		ret = add_list(type, sel, &new, reason);
 	else if (!ret)
 		selector_replace(sel, &new);
 
@@ -1223,6 +1276,35 @@ static bool has_masked(const struct tcpdrop_ranges *set, u64 value)
 		if ((value & set->v[i].first.space) == set->v[i].first.lo)
 			return true;
 	return false;
+}
+
+/**
+ * tcpdrop_rule_netns() - which network namespaces is a rule about?
+ * @rule: the rule
+ *
+ * Return: which.
+ */
+enum tcpdrop_rule_netns tcpdrop_rule_netns(const struct tcpdrop_rule *rule)
+{
+	const struct tcpdrop_ranges *set = &rule->sel[RULE_NETNS].yes;
+
+	if (!set->nr)
+		return NETNS_SELF;
+	return set->v[0].first.space == NETNS_WORDS ? set->v[0].first.lo : NETNS_LISTED;
+}
+
+/**
+ * tcpdrop_rule_lists_netns() - does a rule list a network namespace?
+ * @rule: a rule made by tcpdrop_rule_copy()
+ * @inode: the inode number of the namespace
+ *
+ * Context: any.
+ * Return: true if it does.
+ */
+bool tcpdrop_rule_lists_netns(const struct tcpdrop_rule *rule, unsigned int inode)
+{
+	return tcpdrop_ranges_contain(&rule->sel[RULE_NETNS].yes,
+				      &(struct tcpdrop_range_key){ .lo = inode });
 }
 
 /**

@@ -46,6 +46,18 @@ struct tcpdrop_selector {
 	struct tcpdrop_ranges no;
 };
 
+/**
+ * enum tcpdrop_rule_netns - the network namespaces that a rule is about
+ * @NETNS_SELF: that of the process that commits or looks
+ * @NETNS_ALL: all that there are then
+ * @NETNS_LISTED: those whose inode numbers are listed
+ */
+enum tcpdrop_rule_netns {
+	NETNS_SELF,
+	NETNS_ALL,
+	NETNS_LISTED,
+};
+
 /* The space of keys that stand for a struct socket; others are numbers of processes. */
 #define RULE_SOCKET	1
 
@@ -132,6 +144,8 @@ bool tcpdrop_rule_refused(const struct tcpdrop_rule_refusals *refusals,
 			  struct tcpdrop_rule_error *err);
 
 bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule);
+enum tcpdrop_rule_netns tcpdrop_rule_netns(const struct tcpdrop_rule *rule);
+bool tcpdrop_rule_lists_netns(const struct tcpdrop_rule *rule, unsigned int inode);
 bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *ends);
 
 struct tcpdrop_range_key tcpdrop_name_key(const char *name);

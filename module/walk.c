@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/tcp.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
@@ -95,25 +96,87 @@ static unsigned int table_bucket(const struct tcpdrop_part *part, unsigned long 
 	return part->first + (bucket - part->start);
 }
 
-static void look_at_ends(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+/* Where a namespace has its connections, or may have those with given ends. */
+static struct tcpdrop_part part_of(const struct net *net, const struct tcpdrop_conn *ends)
 {
-	struct tcpdrop_part *part = &walk->own[0];
+	struct inet_hashinfo *hashinfo = net_hashinfo(net);
 
-	part->net = walk->nets.net;
-	part->hashinfo = net_hashinfo(part->net);
-	part->first = ends_hash(part->net, ends) & part->hashinfo->ehash_mask;
-	walk->nr_parts = 1;
-	walk->end = 1;
+	return (struct tcpdrop_part){
+		.hashinfo = hashinfo,
+		.net = net,
+		.first = ends ? ends_hash(net, ends) & hashinfo->ehash_mask : 0,
+	};
 }
 
-static void look_at_table(struct tcpdrop_walk *walk)
+static int by_table(const void *a, const void *b)
 {
-	struct tcpdrop_part *part = &walk->own[0];
+	const struct tcpdrop_part *x = a, *y = b;
 
-	part->net = walk->nets.net;
-	part->hashinfo = net_hashinfo(part->net);
+	return x->hashinfo < y->hashinfo ? -1 : x->hashinfo > y->hashinfo;
+}
+
+/* Of namespaces that share a table, one part. */
+static void merge_parts(struct tcpdrop_walk *walk)
+{
+	struct tcpdrop_part *parts = walk->parts;
+	size_t i, nr = 0;
+
+	sort(parts, walk->nr_parts, sizeof(*parts), by_table, NULL);
+	for (i = 0; i < walk->nr_parts; i++) {
+		if (nr && parts[nr - 1].hashinfo == parts[i].hashinfo)
+			parts[nr - 1].net = NULL;
+		else
+			parts[nr++] = parts[i];
+	}
+	walk->nr_parts = nr;
+}
+
+static int make_parts(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+{
+	const struct tcpdrop_nets *nets = &walk->nets;
+	size_t i;
+
+	/* One more for the listeners. */
+	walk->parts = kvmalloc_array(nets->nr + 1, sizeof(*walk->parts), GFP_KERNEL_ACCOUNT);
+	if (!walk->parts)
+		return -ENOMEM;
+
+	for (i = 0; i < nets->nr; i++)
+		walk->parts[i] = part_of(nets->v[i], ends);
+	walk->nr_parts = nets->nr;
+	if (!ends)
+		merge_parts(walk);
+	return 0;
+}
+
+/* @parts are those of @walk. */
+static void number_parts(struct tcpdrop_walk *walk, struct tcpdrop_part *parts,
+			 const struct tcpdrop_conn *ends)
+{
+	size_t i;
+
+	for (i = 0; i < walk->nr_parts; i++) {
+		parts[i].start = walk->end;
+		walk->end += ends ? 1 : ehash_size(parts[i].hashinfo);
+	}
+}
+
+static void look_at(struct tcpdrop_walk *walk, struct net *net,
+		    const struct tcpdrop_conn *ends)
+{
+	walk->own[0] = part_of(net, ends);
 	walk->nr_parts = 1;
-	walk->end = ehash_size(part->hashinfo);
+	number_parts(walk, walk->own, ends);
+}
+
+static int look_at_several(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+{
+	int ret;
+
+	ret = make_parts(walk, ends);
+	if (!ret)
+		number_parts(walk, walk->parts, ends);
+	return ret;
 }
 
 /*
@@ -122,13 +185,32 @@ static void look_at_table(struct tcpdrop_walk *walk)
  */
 static void look_at_listeners(struct tcpdrop_walk *walk)
 {
-	struct tcpdrop_part *part = &walk->own[walk->nr_parts++];
+	struct tcpdrop_part *parts = walk->parts ? walk->parts : walk->own;
+	struct tcpdrop_part *part = &parts[walk->nr_parts++];
 
-	part->net = walk->nets.net;
-	part->hashinfo = walk_parts(walk)->hashinfo;
-	part->listeners = true;
-	part->start = walk->end;
+	*part = (struct tcpdrop_part){
+		.hashinfo = parts->hashinfo,
+		.net = walk->nets.net,
+		.start = walk->end,
+		.listeners = true,
+	};
 	walk->end += listen_table_size(part->hashinfo);
+}
+
+static int find_parts(struct tcpdrop_walk *walk)
+{
+	const struct tcpdrop_rule *rule = walk->rule;
+	struct tcpdrop_conn ends;
+	bool exact = tcpdrop_rule_exact(rule, &ends);
+	int ret = 0;
+
+	if (walk->nets.net)
+		look_at(walk, walk->nets.net, exact ? &ends : NULL);
+	else if (walk->nets.nr)
+		ret = look_at_several(walk, exact ? &ends : NULL);
+	if (!ret && walk->nr_parts && !exact && rule->states & TCPF_LISTEN)
+		look_at_listeners(walk);
+	return ret;
 }
 
 /**
@@ -136,29 +218,34 @@ static void look_at_listeners(struct tcpdrop_walk *walk)
  * @walk: the walk, to be given back by tcpdrop_walk_exit() if this succeeds
  * @rule: a rule made by tcpdrop_rule_copy(); must outlive the walk
  *
- * The namespace is that of the calling process.
+ * The namespaces are those that the rule is about at this moment.  Each table is
+ * walked once, however many of them share it.
  *
- * Context: process context.
- * Return: 0, or the error of tcpdrop_nets_get().
+ * Context: process context; may sleep.
+ * Return: 0, the error of tcpdrop_nets_get(), or -ENOMEM.
  */
 int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule)
 {
-	struct tcpdrop_conn ends;
 	int ret;
 
 	*walk = (struct tcpdrop_walk){ .rule = rule };
-	ret = tcpdrop_nets_get(&walk->nets);
+	ret = tcpdrop_nets_get(&walk->nets, rule);
 	if (ret)
 		return ret;
 
-	if (tcpdrop_rule_exact(rule, &ends)) {
-		look_at_ends(walk, &ends);
-		return 0;
-	}
-	look_at_table(walk);
-	if (rule->states & TCPF_LISTEN)
-		look_at_listeners(walk);
-	return 0;
+	ret = find_parts(walk);
+	if (ret)
+		tcpdrop_nets_put(&walk->nets);
+	return ret;
+}
+
+static void init_everything(struct tcpdrop_walk *walk, struct net *net,
+			    const struct tcpdrop_conn *ends)
+{
+	static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
+
+	*walk = (struct tcpdrop_walk){ .rule = &everything, .ends = ends, .nets.net = net };
+	look_at(walk, net, ends);
 }
 
 /**
@@ -173,10 +260,7 @@ int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule
  */
 void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net)
 {
-	static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
-
-	*walk = (struct tcpdrop_walk){ .rule = &everything, .nets.net = net };
-	look_at_table(walk);
+	init_everything(walk, net, NULL);
 }
 
 /**
@@ -192,9 +276,7 @@ void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net)
 void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends)
 {
-	tcpdrop_walk_init_net(walk, net);
-	walk->ends = ends;
-	look_at_ends(walk, ends);
+	init_everything(walk, net, ends);
 }
 
 /**
@@ -203,6 +285,7 @@ void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
  */
 void tcpdrop_walk_exit(struct tcpdrop_walk *walk)
 {
+	kvfree(walk->parts);
 	tcpdrop_nets_put(&walk->nets);
 }
 

@@ -143,6 +143,10 @@ struct grammar_case {
 	{ .attr = (_attr), .write = (_write), .err = ENOENT, \
 	  .error = "\"" _item "\": " _reason }
 
+#define BAD_THEN(_attr, _first, _write, _item, _reason) \
+	{ .attr = (_attr), .first = (_first), .write = (_write), .err = EINVAL, \
+	  .error = "\"" _item "\": " _reason }
+
 #define NO_ADDR "not an address"
 #define NO_PORT "not a port number"
 #define NO_NAME "not a name"
@@ -153,6 +157,8 @@ struct grammar_case {
 #define NO_ANSWER "neither yes nor no"
 #define NO_PID "not a process id"
 #define NO_PATH "not an absolute path"
+#define NO_NETNS "not self, all or the inode number of a namespace"
+#define ALONE "self and all stand alone"
 #define EMPTY "an empty item"
 
 static const struct grammar_case grammar_cases[] = {
@@ -555,9 +561,77 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("max", "0x10", "0x10", "not a number"),
 	BAD("max", "1 2", "1 2", "not a number"),
 	BAD("max", "ten", "ten", "not a number"),
+
+	/* Namespaces */
 	GOOD("netns", "self", "self"),
+	GOOD("netns", "all\n", "all"),
+	GOOD("netns", "self,self", "self"),
+	GOOD("netns", "all all", "all"),
+	GOOD("netns", "4026531840", "4026531840"),
+	GOOD("netns", "net:[4026531840]\n", "4026531840"),
+	GOOD("netns", "1", "1"),
+	GOOD("netns", "0010", "10"),
+	GOOD("netns", "4294967295", "4294967295"),
+	GOOD("netns", "4026532000,net:[9] 4026531840", "9,4026531840,4026532000"),
+	GOOD("netns", "5,net:[5],5", "5"),
+	GOOD("netns", "5,6,7", "5,6,7"),
+	GOOD("netns", "+5", "5"),
+	GOOD("netns", "+all", "all"),
+	GOOD("netns", "+self", "self"),
 	THEN("netns", "self", "any", "self"),
-	BAD("netns", "here", "here", "only self"),
+	THEN("netns", "all", "any", "self"),
+	THEN("netns", "all", "\n", "self"),
+	THEN("netns", "7", "any", "self"),
+	THEN("netns", "7", "self", "self"),
+	THEN("netns", "self", "7", "7"),
+	THEN("netns", "all", "7", "7"),
+	THEN("netns", "7", "all", "all"),
+	THEN("netns", "7", "+5 net:[9]", "5,7,9"),
+	THEN("netns", "7", "+7", "7"),
+	THEN("netns", "all", "+all", "all"),
+	THEN("netns", "self", "+self", "self"),
+	BAD("netns", "here", "here", NO_NETNS),
+	BAD("netns", "Self", "Self", NO_NETNS),
+	BAD("netns", "any,5", "any", NO_NETNS),
+	BAD("netns", "0", "0", NO_NETNS),
+	BAD("netns", "net:[0]", "net:[0]", NO_NETNS),
+	BAD("netns", "4294967296", "4294967296", NO_NETNS),
+	BAD("netns", "99999999999999999999999", "99999999999999999999999", NO_NETNS),
+	BAD("netns", "-5", "-5", NO_NETNS),
+	BAD("netns", "5-9", "5-9", NO_NETNS),
+	BAD("netns", "0x5", "0x5", NO_NETNS),
+	BAD("netns", "5x", "5x", NO_NETNS),
+	BAD("netns", "net:[5", "net:[5", NO_NETNS),
+	BAD("netns", "net:5", "net:5", NO_NETNS),
+	BAD("netns", "net:[]", "net:[]", NO_NETNS),
+	BAD("netns", "net:[5]]", "net:[5]]", NO_NETNS),
+	BAD("netns", "net:[5x]", "net:[5x]", NO_NETNS),
+	BAD("netns", "net:[net:[5]]", "net:[net:[5]]", NO_NETNS),
+	BAD("netns", "[5]", "[5]", NO_NETNS),
+	BAD("netns", "5]", "5]", NO_NETNS),
+	BAD("netns", "pid:[5]", "pid:[5]", NO_NETNS),
+	BAD("netns", "NET:[5]", "NET:[5]", NO_NETNS),
+	BAD("netns", "/run/netns/blue", "/run/netns/blue", NO_NETNS),
+	BAD("netns", "5,,6", "", EMPTY),
+	BAD("netns", "5,", "", EMPTY),
+	BAD("netns", "!", "!", EMPTY),
+	BAD("netns", "5 ... 1 more", "...", NO_NETNS),
+	BAD("netns", "!5", "!5", "cannot be excluded"),
+	BAD("netns", "6,!net:[5]", "!net:[5]", "cannot be excluded"),
+	BAD("netns", "!self", "!self", "cannot be excluded"),
+	BAD("netns", "+!all", "!all", "cannot be excluded"),
+	BAD("netns", "self,all", "all", ALONE),
+	BAD("netns", "all self", "self", ALONE),
+	BAD("netns", "self,5", "5", ALONE),
+	BAD("netns", "5,6,self,7", "self", ALONE),
+	BAD("netns", "all,5", "5", ALONE),
+	BAD("netns", "5,all", "all", ALONE),
+	BAD_THEN("netns", "all", "+5", "5", ALONE),
+	BAD_THEN("netns", "self", "+5", "5", ALONE),
+	BAD_THEN("netns", "5", "+all", "all", ALONE),
+	BAD_THEN("netns", "5,6", "+self", "self", ALONE),
+	BAD_THEN("netns", "all", "+self", "self", ALONE),
+	BAD_THEN("netns", "self", "+all", "all", ALONE),
 };
 
 #endif /* TCPDROP_GRAMMAR_CASES_H */

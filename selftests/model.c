@@ -211,6 +211,7 @@ TEST_F(model, reads_back_what_it_takes)
 	for (c = grammar_cases; c < grammar_cases + ARRAY_SIZE(grammar_cases); c++) {
 		if (c->err)
 			continue;
+		ASSERT_EQ(0, store(&self->rule, c->attr, "any", &self->error));
 		ASSERT_EQ(0, store(&self->rule, c->attr, c->write, &self->error));
 		show(&self->rule, c->attr, self->text);
 		EXPECT_EQ(0, store(&self->rule, c->attr, self->text, &self->error))
@@ -882,10 +883,37 @@ TEST_F(model, selects_by_lists_alone)
 	ASSERT_EQ(0, store(&self->rule, "max", "5", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "netns", "4026531840", &self->error));
+	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
 	EXPECT_TRUE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
+}
+
+/* Which namespaces a rule is about is the walk's to ask, and no reader's. */
+TEST_F(model, is_about_the_namespaces_that_it_names)
+{
+	struct tcpdrop_rule copy;
+
+	EXPECT_EQ(NETNS_SELF, tcpdrop_rule_netns(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
+	EXPECT_EQ(NETNS_SELF, tcpdrop_rule_netns(&self->rule));
+	ASSERT_EQ(0, store(&self->rule, "netns", "all", &self->error));
+	EXPECT_EQ(NETNS_ALL, tcpdrop_rule_netns(&self->rule));
+
+	ASSERT_EQ(0, store(&self->rule, "netns", "9,net:[5]", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "netns", "+7", &self->error));
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+	EXPECT_EQ(NETNS_LISTED, tcpdrop_rule_netns(&copy));
+	EXPECT_EQ(0, copy.asks);
+	EXPECT_TRUE(tcpdrop_rule_lists_netns(&copy, 5));
+	EXPECT_TRUE(tcpdrop_rule_lists_netns(&copy, 7));
+	EXPECT_TRUE(tcpdrop_rule_lists_netns(&copy, 9));
+	EXPECT_FALSE(tcpdrop_rule_lists_netns(&copy, 0));
+	EXPECT_FALSE(tcpdrop_rule_lists_netns(&copy, 6));
+	EXPECT_FALSE(tcpdrop_rule_lists_netns(&copy, 10));
+	tcpdrop_rule_destroy(&copy);
 }
 
 TEST_F(model, is_exact_with_both_ends_given)

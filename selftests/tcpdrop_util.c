@@ -425,7 +425,7 @@ const char *rule_value(const char *attr)
 		{ "orphan", "yes" },
 		{ "cgroup", "/" },
 		{ "pid", "1" },
-		{ "netns", "self" },
+		{ "netns", "all" },
 		{ "max", "1" },
 		{ "kernel", "yes" },
 	};
