@@ -134,22 +134,37 @@ static void look_and_drop(struct attempt *attempt, const struct rule *rule)
 			attempt->result[i] = rule_get(rule, files.name[i], text, sizeof(text));
 }
 
-/* With two connections of its own, so that there is something to see. */
-static void look_and_drop_own(struct attempt *attempt, const struct rule *rule)
+static void drop_pairs(struct attempt *attempt, const struct rule *rule)
 {
 	struct pair pair[2];
 	int listener, ret;
 
-	ret = netns_new();
 	listener = sock_listen(IPV4, "127.0.0.1", 0);
-	if (!ret)
-		ret = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair[0]);
+	ret = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair[0]);
 	if (!ret)
 		ret = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair[1]);
 	if (ret)
 		attempt->become = ret;
 	else
 		look_and_drop(attempt, rule);
+}
+
+/* With two connections of its own, so that there is something to see. */
+static void look_and_drop_own(struct attempt *attempt, const struct rule *rule)
+{
+	attempt->become = netns_new();
+	if (!attempt->become)
+		drop_pairs(attempt, rule);
+}
+
+/* The same, and the rule names the namespace that it has. */
+static void look_and_drop_named(struct attempt *attempt, const struct rule *rule)
+{
+	attempt->become = netns_new();
+	if (!attempt->become)
+		attempt->become = rule_setf(rule, "netns", "%lu", netns_inode());
+	if (!attempt->become)
+		drop_pairs(attempt, rule);
 }
 
 /* Attributes that are written, in the order of their directory. */
@@ -501,6 +516,95 @@ TEST_F(perm, a_container_of_nobody_writes_nothing)
 	EXPECT_EQ(2, self->attempt->count);
 	EXPECT_EQ(2, self->attempt->list);
 	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+}
+
+/* To name namespaces gives no right over them. */
+
+static void expect_refused(struct __test_metadata *_metadata, FIXTURE_DATA(perm) * self,
+			   int (*become)(void), const char *netns)
+{
+	ASSERT_EQ(0, rule_set(&self->rule, "netns", netns));
+	attempt_as(_metadata, self->attempt, become, &self->rule, look_and_drop);
+	EXPECT_EQ(-EPERM, self->attempt->commit) TH_LOG("%s", netns);
+	EXPECT_EQ(-EPERM, self->attempt->count) TH_LOG("%s", netns);
+	EXPECT_EQ(-EPERM, self->attempt->list) TH_LOG("%s", netns);
+	expect_last_error(_metadata, &self->rule, "CAP_NET_ADMIN");
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+}
+
+/* Here, elsewhere, both, or a number that nobody has. */
+static void expect_all_refused(struct __test_metadata *_metadata, FIXTURE_DATA(perm) * self,
+			       int (*become)(void))
+{
+	char netns[64];
+
+	snprintf(netns, sizeof(netns), "%lu", netns_inode());
+	expect_refused(_metadata, self, become, netns);
+	snprintf(netns, sizeof(netns), "1,net:[%lu]", netns_inode());
+	expect_refused(_metadata, self, become, netns);
+	expect_refused(_metadata, self, become, "all");
+}
+
+TEST_F(perm, root_without_the_capability_is_refused_whatever_it_names)
+{
+	expect_all_refused(_metadata, self, become_root_without_net_admin);
+	expect_refused(_metadata, self, become_root_without_net_admin, "1");
+	ASSERT_EQ(0, rule_set(&self->rule, "netns", "self"));
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
+TEST_F(perm, a_user_namespace_gives_no_right_to_what_it_names)
+{
+	expect_all_refused(_metadata, self, become_user_namespace);
+}
+
+TEST_F(perm, a_container_is_refused_all_and_what_is_not_its_own)
+{
+	expect_all_refused(_metadata, self, become_container);
+}
+
+/* The right over its own does not help, nor over what it names besides. */
+static void name_both_and_drop(struct attempt *attempt, const struct rule *rule)
+{
+	attempt->become = rule_setf(rule, "netns", "+%lu", netns_inode());
+	if (!attempt->become)
+		drop_pairs(attempt, rule);
+}
+
+static int become_container_with_lo(void)
+{
+	int ret = become_container();
+
+	return ret ? ret : netns_new();
+}
+
+TEST_F(perm, a_container_is_refused_its_own_together_with_another)
+{
+	set_both(_metadata, &self->rule, &self->conn);
+	ASSERT_EQ(0, rule_setf(&self->rule, "netns", "%lu", netns_inode()));
+	attempt_as(_metadata, self->attempt, become_container_with_lo, &self->rule,
+		   name_both_and_drop);
+	EXPECT_EQ(-EPERM, self->attempt->commit);
+	EXPECT_EQ(-EPERM, self->attempt->count);
+	EXPECT_EQ(-EPERM, self->attempt->list);
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
+}
+
+TEST_F(perm, a_container_names_its_own)
+{
+	set_both(_metadata, &self->rule, &self->conn);
+	attempt_as(_metadata, self->attempt, become_container, &self->rule,
+		   look_and_drop_named);
+	ASSERT_EQ(0, rule_set(&self->rule, "netns", "self"));
+	expect_own_alone(_metadata, self->attempt, &self->rule, &self->conn);
+}
+
+/* From a namespace of its own, over which it has the right as well. */
+TEST_F(perm, root_names_another_than_its_own)
+{
+	ASSERT_EQ(0, rule_setf(&self->rule, "netns", "%lu", netns_inode()));
+	attempt_as(_metadata, self->attempt, become_root_elsewhere, &self->rule, look_and_drop);
+	expect_attempt_drops(_metadata, self->attempt, &self->rule, &self->conn);
 }
 
 TEST_HARNESS_MAIN

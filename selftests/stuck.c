@@ -95,6 +95,19 @@ TEST_F(stuck, a_commit_ends_with_all_others_dropped_and_the_stuck_failed)
 	let_go(_metadata, self->sender, self->faults);
 }
 
+/* Deferred, or caught as their owners let them go, they are where they are. */
+TEST_F(stuck, a_commit_from_another_namespace_does_the_same)
+{
+	ASSERT_EQ(0, rule_setf(&self->rule, "netns", "%lu,1", netns_inode()));
+	ASSERT_EQ(0, netns_new());
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_result(_metadata, &self->rule, CONNS - STUCK, STUCK);
+	let_go(_metadata, self->sender, self->faults);
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_result(_metadata, &self->rule, STUCK, 0);
+}
+
 /* Whichever CPU came upon them. */
 TEST_F(stuck, a_commit_fails_just_the_stuck_among_thousands)
 {

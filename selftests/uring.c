@@ -141,6 +141,21 @@ TEST_F(uring, neither_counts_nor_lists)
 	EXPECT_NE(NULL, strstr(list, text));
 }
 
+/* What a rule names does not depend on where the worker is. */
+TEST_F(uring, commits_where_the_rule_names_the_namespace)
+{
+	int fd;
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "netns", "%lu", netns_inode()));
+	fd = rule_open(&self->rule, "commit", O_WRONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(2, uring_rw(&self->ring, IORING_OP_WRITE, fd, "1\n", 2, variant->flags));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->after.fd));
+	expect_before(_metadata, self);
+	close(fd);
+}
+
 TEST_F(uring, reads_and_writes_what_has_no_namespace)
 {
 	char text[64] = "";
