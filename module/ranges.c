@@ -39,7 +39,7 @@ int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
 	if (cap > INT_MAX / sizeof(*v))
 		return -ENOMEM;
-	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL);
+	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
 	if (!v)
 		return -ENOMEM;
 

@@ -51,6 +51,7 @@ typedef uint32_t __be32;
 #define max3(a, b, c) max(a, max(b, c))
 
 #define GFP_KERNEL 0
+#define GFP_KERNEL_ACCOUNT 0
 
 /* How many allocations succeed before one fails; negative: all do. */
 extern long shim_allocations;
