@@ -233,7 +233,8 @@ static void commit_ended(const struct commit *commit, int err)
 		tcpdrop_stats_refused();
 	else
 		tcpdrop_stats_commit(commit->result);
-	trace_tcpdrop_commit(commit->name, 1, commit->result, err);
+	trace_tcpdrop_commit(commit->name, tcpdrop_nets_nr(&commit->walk.nets),
+			     commit->result, err);
 }
 
 /**

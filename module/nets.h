@@ -30,6 +30,18 @@ void tcpdrop_nets_put(struct tcpdrop_nets *nets);
 bool tcpdrop_nets_find(const struct tcpdrop_nets *nets, const struct net *net);
 
 /**
+ * tcpdrop_nets_nr() - how many namespaces are held
+ * @nets: the namespaces
+ *
+ * Context: any.
+ * Return: their number.
+ */
+static inline size_t tcpdrop_nets_nr(const struct tcpdrop_nets *nets)
+{
+	return nets->net ? 1 : nets->nr;
+}
+
+/**
  * tcpdrop_nets_have() - is a namespace one of those held?
  * @nets: the namespaces
  * @net: any address; what is there is not looked at

@@ -579,11 +579,12 @@ static void *copy_files(void *arg)
 }
 
 /* A thread that starts its like and ends. */
-static void *run_on(void *detached)
+static void *run_on(void *arg)
 {
+	const pthread_attr_t *detached = arg;
 	pthread_t id;
 
-	while (pthread_create(&id, detached, run_on, detached))
+	while (pthread_create(&id, detached, run_on, arg))
 		sched_yield();
 	return NULL;
 }
