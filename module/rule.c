@@ -548,7 +548,9 @@ static int yesno_parse(struct tcpdrop_ranges *into, char *item, const char **rea
 
 static int yesno_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 {
-	return scnprintf(buf, size, r->first.lo ? "yes" : "no");
+	static const char *const answers[] = { "no", "yes" };
+
+	return scnprintf(buf, size, "%s", answers[r->first.lo]);
 }
 
 static const struct item_type yesno_items = {
