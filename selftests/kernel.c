@@ -199,7 +199,7 @@ TEST_F(kernel, exact_ends_mean_the_users_end_of_a_connection_only)
 	expect_kernel_goes_on(_metadata, self->accepted, self->call);
 
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &ends));
-	expect_only(_metadata, &self->rule, &ends, TCP_ESTABLISHED);
+	expect_dropped(_metadata, &self->rule, &ends, TCP_ESTABLISHED);
 	EXPECT_EQ(ECONNABORTED, sock_error(self->accepted));
 }
 
