@@ -331,7 +331,10 @@ static void note_poll(struct notes *notes, int fd)
 	note(notes, "poll: %d, events %x\n", ret, event.revents);
 }
 
-/* Of these only whether they are 0: they tell how fast the machine was. */
+/*
+ * Of these only whether they are 0: they tell how fast the machine was, and
+ * whether the peer took it for a segment that was lost.
+ */
 #define TIMING(field) { offsetof(struct tcp_info, tcpi_##field), \
 			sizeof(((struct tcp_info *)NULL)->tcpi_##field) }
 
@@ -343,6 +346,7 @@ static const struct {
 	TIMING(last_data_recv), TIMING(last_ack_recv), TIMING(rtt), TIMING(rttvar),
 	TIMING(rcv_rtt), TIMING(pacing_rate), TIMING(min_rtt), TIMING(delivery_rate),
 	TIMING(busy_time), TIMING(rwnd_limited), TIMING(sndbuf_limited),
+	TIMING(segs_in), TIMING(segs_out), TIMING(data_segs_in), TIMING(dsack_dups),
 };
 
 static bool is_timing(size_t offset)
