@@ -164,13 +164,27 @@ static pid_t commit_until_stuck(struct __test_metadata *_metadata, const struct 
 	return pid;
 }
 
+/*
+ * Did a commit or a write that has not begun before @start have the time that it
+ * gives to owners?  On a busy machine that may be over before a test gets on.
+ */
+static bool patience_is_over(int64_t start)
+{
+	return clock_ms() - start >= 1900;
+}
+
 TEST_F(stuck, a_signal_ends_the_wait_for_the_stuck)
 {
+	int64_t start = clock_ms();
+	bool late;
 	pid_t pid;
+	int ret;
 
 	pid = commit_until_stuck(_metadata, &self->rule);
 	ASSERT_EQ(0, kill(pid, SIGTERM));
-	EXPECT_EQ(-EINTR, rule_commit_end(pid));
+	late = patience_is_over(start);
+	ret = rule_commit_end(pid);
+	EXPECT_TRUE(ret == -EINTR || (!ret && late)) TH_LOG("%d", ret);
 	EXPECT_EQ(CONNS - STUCK, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(STUCK, rule_result(&self->rule, "remaining"));
 	let_go(_metadata, self->sender, self->faults);
@@ -178,12 +192,18 @@ TEST_F(stuck, a_signal_ends_the_wait_for_the_stuck)
 
 TEST_F(stuck, who_is_let_go_while_the_commit_waits_is_dropped)
 {
+	int64_t start = clock_ms();
+	long failed = 0;
 	pid_t pid;
 
 	pid = commit_until_stuck(_metadata, &self->rule);
 	let_go(_metadata, self->sender, self->faults);
+	if (patience_is_over(start))
+		failed = STUCK;
 	EXPECT_EQ(0, rule_commit_end(pid));
-	expect_result(_metadata, &self->rule, CONNS, 0);
+	EXPECT_EQ(CONNS, rule_result(&self->rule, "matched"));
+	EXPECT_GE(failed, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(rule_result(&self->rule, "failed"), rule_result(&self->rule, "remaining"));
 }
 
 TEST_F(stuck, count_and_list_have_the_stuck_too)
@@ -271,16 +291,22 @@ static bool idle_are_gone(const FIXTURE_DATA(lines) * self)
 /* Nobody's time is over yet when the last line is carried out: all can be let go. */
 TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 120)
 {
-	int i;
+	int64_t start = clock_ms();
+	bool late;
+	int i, ret;
 
 	self->pid = write_elsewhere(self->text);
 	EXPECT_TRUE(WAIT_UNTIL(idle_are_gone(self)));
 	for (i = 0; i < LINES_STUCK; i++)
 		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));
+	late = patience_is_over(start);
 
-	EXPECT_EQ(0, rule_commit_end(self->pid));
+	ret = rule_commit_end(self->pid);
+	EXPECT_TRUE(!ret || (ret == -EBUSY && late)) TH_LOG("%d", ret);
 	for (i = 0; i < LINES; i++)
-		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd)) TH_LOG("line %d", i);
+		if (!ret || is_idle(i))
+			EXPECT_EQ(ECONNABORTED, sock_error(self->conn[i].fd))
+				TH_LOG("line %d", i);
 }
 
 TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 120)
