@@ -808,7 +808,7 @@ lists_algorithm()
 	run tcpdrop -l -C reno
 	expect_listed "$reno" "$(reversed "$reno")"
 	expect_alive reno
-	expect_equal "the rules" "$(ls "$rules")" ""
+	expect_equal "the rules" "$(rules_there)" ""
 }
 
 have_tls()
@@ -881,7 +881,7 @@ drops_no_reno()
 
 rules_are()
 {
-	[ "$(ls "$rules")" = "$1" ]
+	[ "$(rules_there)" = "$1" ]
 }
 
 # A list that nobody reads keeps the command and its rule waiting.
@@ -894,7 +894,7 @@ leaves_no_rule()
 	defer rmdir "$rules/others"
 
 	run tcpdrop -C nonesuch
-	expect_equal "the rules" "$(ls "$rules")" others
+	expect_equal "the rules" "$(rules_there)" others
 	make_fifo
 	for signal in HUP INT QUIT TERM; do
 		start_command tcpdrop -l -C reno
@@ -989,7 +989,7 @@ refuses_weak_root()
 		expect_err_like 'tcpdrop: *: Operation not permitted'
 	done
 	expect_alive bystander
-	expect_equal "the rules" "$(ls "$rules")" ""
+	expect_equal "the rules" "$(rules_there)" ""
 }
 
 # A new user namespace with a network namespace of its own.

@@ -29,6 +29,12 @@ rules=/sys/kernel/config/tcpdrop
 # kselftest makes programs write by the line. Here what is written in one piece matters.
 unset LD_PRELOAD _STDBUF_O
 
+# What is no directory there is no rule.
+rules_there()
+{
+	find "$rules" -mindepth 1 -maxdepth 1 -type d -printf '%f\n'
+}
+
 # The program.
 
 skip_all()
