@@ -455,6 +455,19 @@ TEST_F(model, matches_what_the_contract_says)
 	}
 }
 
+/* A rule as it is written matches only when it has been copied. */
+static bool copy_matches(struct tcpdrop_rule *rule, const struct sock *sk)
+{
+	struct tcpdrop_rule copy;
+	bool matches;
+
+	if (tcpdrop_rule_copy(&copy, rule))
+		abort();
+	matches = match_sock(&copy, sk);
+	tcpdrop_rule_destroy(&copy);
+	return matches;
+}
+
 /* Whether @rule matches a connection that has what @list says. */
 static bool matches(struct tcpdrop_rule *rule, const struct list_attr *list, bool minisock)
 {
@@ -464,14 +477,8 @@ static bool matches(struct tcpdrop_rule *rule, const struct list_attr *list, boo
 		.conn = &conn, .name = list->has, .minisock = minisock,
 		.number = strtoull(list->has, NULL, 0),
 	};
-	struct tcpdrop_rule copy;
-	bool matches;
 
-	if (tcpdrop_rule_copy(&copy, rule))
-		abort();
-	matches = match_sock(&copy, &sk);
-	tcpdrop_rule_destroy(&copy);
-	return matches;
+	return copy_matches(rule, &sk);
 }
 
 TEST_F(model, does_with_every_list_what_the_contract_says)
@@ -530,14 +537,8 @@ static bool matches_number(struct tcpdrop_rule *rule, u64 number, bool minisock)
 {
 	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
 	struct sock sk = { .conn = &conn, .number = number, .minisock = minisock };
-	struct tcpdrop_rule copy;
-	bool matches;
 
-	if (tcpdrop_rule_copy(&copy, rule))
-		abort();
-	matches = match_sock(&copy, &sk);
-	tcpdrop_rule_destroy(&copy);
-	return matches;
+	return copy_matches(rule, &sk);
 }
 
 TEST_F(model, matches_from_a_value_on)
