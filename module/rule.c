@@ -785,6 +785,16 @@ static struct token trim(const char *text, size_t len)
 	return (struct token){ text, end - text };
 }
 
+/* Copies a token as a string; false if it does not fit. */
+static bool token_copy(const struct token *token, char *text, size_t size)
+{
+	if (token->len >= size)
+		return false;
+	memcpy(text, token->text, token->len);
+	text[token->len] = '\0';
+	return true;
+}
+
 static int max_store(struct tcpdrop_rule_options *options, const struct token *token,
 		     const char **reason)
 {
@@ -792,14 +802,10 @@ static int max_store(struct tcpdrop_rule_options *options, const struct token *t
 	u64 max = 0;
 
 	*reason = "not a number";
-	if (!text_clears(token->text, token->len)) {
-		if (token->len >= sizeof(number))
-			return -EINVAL;
-		memcpy(number, token->text, token->len);
-		number[token->len] = '\0';
-		if (parse_number(number, U64_MAX, &max))
-			return -EINVAL;
-	}
+	if (!text_clears(token->text, token->len) &&
+	    (!token_copy(token, number, sizeof(number)) ||
+	     parse_number(number, U64_MAX, &max)))
+		return -EINVAL;
 	options->max = max;
 	return 0;
 }
@@ -816,14 +822,9 @@ static int kernel_store(struct tcpdrop_rule_options *options, const struct token
 	char item[4];
 
 	*reason = "neither yes nor no";
-	if (!text_clears(token->text, token->len)) {
-		if (token->len >= sizeof(item))
-			return -EINVAL;
-		memcpy(item, token->text, token->len);
-		item[token->len] = '\0';
-		if (parse_yesno(item, &yes))
-			return -EINVAL;
-	}
+	if (!text_clears(token->text, token->len) &&
+	    (!token_copy(token, item, sizeof(item)) || parse_yesno(item, &yes)))
+		return -EINVAL;
 	options->kernel = yes;
 	return 0;
 }
