@@ -23,6 +23,9 @@ demo:
 bench:
 	scripts/bench
 
+bench-selectors:
+	scripts/bench-selectors
+
 shell:
 	scripts/vm/shell
 
@@ -47,6 +50,7 @@ help:
 	@echo 'kselftest      all selftests in a virtual machine: KERNELS="6.1 ..." TESTS="name ..."'
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
+	@echo 'bench-selectors  what each selector costs, in instructions'
 	@echo 'check          style and static checks of the sources'
 
-.PHONY: all clean load unload demo bench shell kselftest kselftest-all check help
+.PHONY: all clean load unload demo bench bench-selectors shell kselftest kselftest-all check help

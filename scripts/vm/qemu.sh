@@ -59,3 +59,15 @@ qemu_accel()
 		echo "-accel tcg,thread=single -cpu max,cx16=off"
 	fi
 }
+
+# qemu_speed QEMU...: the same, or where ICOUNT is set those for a clock that counts instructions,
+# which is the same in every run.
+qemu_speed()
+{
+	if [ -n "${ICOUNT:-}" ]; then
+		echo "-accel tcg,thread=single -cpu max,cx16=off,rdrand=off,rdseed=off" \
+			"-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm"
+	else
+		qemu_accel "$@"
+	fi
+}
