@@ -16,6 +16,8 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/net.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/mptcp.h>
@@ -46,6 +48,12 @@ struct claim {
 	struct hlist_node node;
 	const struct sock *sk;
 };
+
+/*
+ * How long to wait for aborts that are under way, in ticks: far longer than any
+ * lasts that is not for an owner who came in the last moment and got stuck.
+ */
+#define ABORT_PATIENCE	(10 * HZ)
 
 /* Workers on different sockets seldom meet in the same list. */
 #define CLAIM_BITS	6
@@ -82,6 +90,47 @@ static void claim_drop(struct claim *claim)
 	spin_lock(&list->lock);
 	hlist_del(&claim->node);
 	spin_unlock(&list->lock);
+}
+
+static bool is_any_claimed(tcpdrop_abort_concerns_t concerns, const void *arg)
+{
+	const struct claim *claim;
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(claims) && !found; i++) {
+		spin_lock(&claims[i].lock);
+		hlist_for_each_entry(claim, &claims[i].head, node)
+			found = found || concerns(claim->sk, arg);
+		spin_unlock(&claims[i].lock);
+	}
+	return found;
+}
+
+/**
+ * tcpdrop_abort_wait() - wait until no socket is being aborted that concerns the caller
+ * @concerns: tells which do
+ * @arg: passed on to it
+ *
+ * An abort looks for the last time whether it may after it is known here. So if
+ * this succeeds, all those that have not seen what the caller did before it have
+ * ended.
+ *
+ * Context: process context; sleeps.
+ * Return: 0; -EBUSY if it took too long, -EINTR if the process was killed meanwhile.
+ */
+int tcpdrop_abort_wait(tcpdrop_abort_concerns_t concerns, const void *arg)
+{
+	unsigned int ticks;
+
+	for (ticks = 0; is_any_claimed(concerns, arg); ticks++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (ticks == ABORT_PATIENCE)
+			return -EBUSY;
+		schedule_timeout_idle(1);
+	}
+	return 0;
 }
 
 /* The protocol's own function: MPTCP subflows have one of theirs. */
