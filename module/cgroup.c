@@ -35,6 +35,17 @@ struct cgroup *tcpdrop_cgroup_get(const char *path)
 }
 
 /**
+ * tcpdrop_cgroup_hold() - take one more reference on a cgroup
+ * @cgroup: the cgroup, which the caller has; to be given back as well
+ *
+ * Context: any.
+ */
+void tcpdrop_cgroup_hold(struct cgroup *cgroup)
+{
+	css_get(&cgroup->self);
+}
+
+/**
  * tcpdrop_cgroup_put() - give back a cgroup
  * @cgroup: the cgroup, or NULL
  *
@@ -64,6 +75,10 @@ bool tcpdrop_cgroup_has(struct cgroup *cgroup, const struct sock *sk)
 struct cgroup *tcpdrop_cgroup_get(const char *path)
 {
 	return ERR_PTR(-EOPNOTSUPP);
+}
+
+void tcpdrop_cgroup_hold(struct cgroup *cgroup)
+{
 }
 
 void tcpdrop_cgroup_put(struct cgroup *cgroup)

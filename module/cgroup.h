@@ -9,6 +9,7 @@ struct cgroup;
 struct sock;
 
 struct cgroup *tcpdrop_cgroup_get(const char *path);
+void tcpdrop_cgroup_hold(struct cgroup *cgroup);
 void tcpdrop_cgroup_put(struct cgroup *cgroup);
 bool tcpdrop_cgroup_has(struct cgroup *cgroup, const struct sock *sk);
 

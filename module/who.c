@@ -4,7 +4,8 @@
  *
  * A rule names a cgroup by its path and a process by its number, since it must
  * keep nothing alive.  What the names stand for is looked up in the copy that a
- * commit, count or list works on, once, before the tables are walked.
+ * commit, count or list works on, once, before the tables are walked; and in the
+ * one that protects, when that begins.
  */
 #include <linux/bits.h>
 #include <linux/err.h>
@@ -153,6 +154,12 @@ static int find_sockets(struct tcpdrop_ranges *set)
 	return ret;
 }
 
+static void set_cgroup(struct tcpdrop_rule *rule, struct cgroup *cgroup)
+{
+	rule->cgroup = cgroup;
+	rule->asks &= ~BIT(RULE_CGROUP);
+}
+
 static int find_cgroup(struct tcpdrop_rule *rule)
 {
 	struct cgroup *cgroup;
@@ -163,8 +170,7 @@ static int find_cgroup(struct tcpdrop_rule *rule)
 	if (IS_ERR(cgroup))
 		return PTR_ERR(cgroup);
 
-	rule->cgroup = cgroup;
-	rule->asks &= ~BIT(RULE_CGROUP);
+	set_cgroup(rule, cgroup);
 	return 0;
 }
 
@@ -192,6 +198,24 @@ int tcpdrop_who_find(struct tcpdrop_rule *rule)
 	if (!ret)
 		ret = find_sockets(&pid->no);
 	return ret;
+}
+
+/**
+ * tcpdrop_who_keep() - take over the cgroup that another copy of a rule has
+ * @rule: a copy with the same cgroup and without processes, instead of being given
+ *        to tcpdrop_who_find()
+ * @from: one that was given to it
+ *
+ * So it is still the same if another has its path by now, or none.
+ *
+ * Context: any.
+ */
+void tcpdrop_who_keep(struct tcpdrop_rule *rule, const struct tcpdrop_rule *from)
+{
+	if (!from->cgroup)
+		return;
+	tcpdrop_cgroup_hold(from->cgroup);
+	set_cgroup(rule, from->cgroup);
 }
 
 /**
