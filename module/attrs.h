@@ -36,6 +36,7 @@ LIST(NETNS, netns, netns)
 
 OPTION(MAX, max)
 OPTION(KERNEL, kernel)
+OPTION(PROTECT, protect)
 
 #undef SELECTOR
 #undef LIST

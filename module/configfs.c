@@ -29,6 +29,7 @@
 #include "configfs.h"
 #include "drop.h"
 #include "nets.h"
+#include "protect.h"
 #include "rule.h"
 #include "stats.h"
 #include "walk.h"
@@ -44,9 +45,10 @@
  * struct rule_item - a rule's directory
  * @group: the directory
  * @result_group: its subdirectory
- * @lock: protects @rule, @refusals, @error, @committing, @listings and
- *        @nr_listings
+ * @lock: protects @rule, @protection, @refusals, @error, @committing, @listings
+ *        and @nr_listings
  * @rule: the rule
+ * @protection: what it protects, NULL if nothing
  * @refusals: the attributes that were refused something
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
@@ -59,6 +61,7 @@ struct rule_item {
 	struct config_group result_group;
 	struct mutex lock; /* see above */
 	struct tcpdrop_rule rule;
+	struct tcpdrop_protection *protection;
 	struct tcpdrop_rule_refusals refusals;
 	struct tcpdrop_rule_error error;
 	bool committing;
@@ -116,6 +119,74 @@ static int check_write(struct rule_item *ri, const char *name,
 	return 0;
 }
 
+static const char *why(int err)
+{
+	switch (err) {
+	case -EPERM:
+		return "needs CAP_NET_ADMIN over each network namespace";
+	case -EOPNOTSUPP:
+		return "not by io_uring, whose workers may be in another namespace";
+	case -E2BIG:
+		return "more sockets match than max allows";
+	case -ENOENT:
+		return "the cgroup does not exist any more";
+	case -EINTR:
+		return "interrupted by a signal";
+	case -EINVAL:
+		return "protect and pid do not go together";
+	case -EBUSY:
+		return "a socket that matches is being dropped";
+	default:
+		return "out of memory";
+	}
+}
+
+static int protect(struct rule_item *ri, struct tcpdrop_rule *rule,
+		   enum tcpdrop_rule_attr attr, const char *page)
+{
+	int ret = tcpdrop_protect_update(&ri->protection, rule, attr);
+
+	if (ret)
+		tcpdrop_rule_error_set(&ri->error, tcpdrop_rule_attr_name(attr), page,
+				       strcspn(page, "\n"), why(ret));
+	return ret;
+}
+
+/* Takes a write and protects what it comes to, or leaves all as it was. */
+static int store_and_protect(struct rule_item *ri, enum tcpdrop_rule_attr attr,
+			     const char *page, size_t count)
+{
+	struct tcpdrop_rule rule;
+	int ret;
+
+	lockdep_assert_held(&ri->lock);
+
+	ret = tcpdrop_rule_copy(&rule, &ri->rule);
+	if (ret) {
+		tcpdrop_rule_error_set(&ri->error, tcpdrop_rule_attr_name(attr), page,
+				       strcspn(page, "\n"), why(ret));
+		return ret;
+	}
+	ret = tcpdrop_rule_store(&rule, attr, page, count, &ri->error);
+	if (!ret)
+		ret = protect(ri, &rule, attr, page);
+	if (ret) {
+		tcpdrop_rule_destroy(&rule);
+		return ret;
+	}
+	tcpdrop_rule_destroy(&ri->rule);
+	ri->rule = rule;
+	return 0;
+}
+
+static int store(struct rule_item *ri, enum tcpdrop_rule_attr attr, const char *page,
+		 size_t count)
+{
+	if (attr == RULE_PROTECT || (ri->protection && attr < RULE_NR_LISTS))
+		return store_and_protect(ri, attr, page, count);
+	return tcpdrop_rule_store(&ri->rule, attr, page, count, &ri->error);
+}
+
 static ssize_t attr_store(struct config_item *item, enum tcpdrop_rule_attr attr,
 			  const char *page, size_t count)
 {
@@ -125,7 +196,7 @@ static ssize_t attr_store(struct config_item *item, enum tcpdrop_rule_attr attr,
 	mutex_lock(&ri->lock);
 	ret = check_write(ri, tcpdrop_rule_attr_name(attr), page, count);
 	if (!ret)
-		ret = tcpdrop_rule_store(&ri->rule, attr, page, count, &ri->error);
+		ret = store(ri, attr, page, count);
 	tcpdrop_rule_written(&ri->refusals, attr, page, count, ret ? &ri->error : NULL);
 	ret = write_done(ri, ret, count);
 	mutex_unlock(&ri->lock);
@@ -317,29 +388,7 @@ CONFIGFS_BIN_ATTR_RO(rule_, list, NULL, 0);
 /* Says why a commit did not come to its end, unless that is known. */
 static void commit_error(struct rule_item *ri, int err)
 {
-	const char *reason;
-
-	switch (err) {
-	case -EPERM:
-		reason = "needs CAP_NET_ADMIN over each network namespace";
-		break;
-	case -EOPNOTSUPP:
-		reason = "not by io_uring, whose workers may be in another namespace";
-		break;
-	case -E2BIG:
-		reason = "more sockets match than max allows";
-		break;
-	case -ENOENT:
-		reason = "the cgroup does not exist any more";
-		break;
-	case -EINTR:
-		reason = "interrupted by a signal";
-		break;
-	default:
-		reason = "out of memory";
-		break;
-	}
-	tcpdrop_rule_error_set(&ri->error, "commit", "1", 1, reason);
+	tcpdrop_rule_error_set(&ri->error, "commit", "1", 1, why(err));
 }
 
 /* "1", with blanks and a carriage return behind it as terminals and editors leave them. */
@@ -374,6 +423,11 @@ static int check_commit(struct rule_item *ri, const char *page, size_t count,
 		tcpdrop_rule_error_set(&ri->error, "commit", page, strcspn(page, "\n"),
 				       "only 1 can be written");
 		return -EINVAL;
+	}
+	if (rule->options.protect) {
+		tcpdrop_rule_error_set(&ri->error, "commit", "1", 1,
+				       "the rule protects what matches, and drops nothing");
+		return -EPERM;
 	}
 	if (tcpdrop_rule_refused(&ri->refusals, &ri->error))
 		return -EINVAL;
@@ -543,6 +597,7 @@ static void rule_release(struct config_item *item)
 
 	list_for_each_entry_safe(listing, next, &ri->listings, entry)
 		listing_free(listing);
+	tcpdrop_protect_end(&ri->protection);
 	tcpdrop_rule_destroy(&ri->rule);
 	mutex_destroy(&ri->lock);
 	kfree(ri);

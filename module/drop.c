@@ -27,6 +27,7 @@
 #include "deferred.h"
 #include "drop.h"
 #include "owner.h"
+#include "protect.h"
 #include "rule.h"
 #include "signals.h"
 #include "trace.h"
@@ -456,7 +457,9 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 
 	if (it->failed)
 		return;
-	if (!sk)
+	if (sk && tcpdrop_protect_find_linked(sk))
+		tcpdrop_deferred_remove(it);
+	else if (!sk)
 		look_again(d, it);
 	else if (sk_fullsock(sk) && !tcpdrop_abort_is_child(sk))
 		note_verdict(d, it, catch_and_abort(d, it, net));
@@ -488,7 +491,8 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
  * @patience: how long to wait for owners, in jiffies; what was waited is taken
  *            off it
  *
- * Who is busy then, and what could not be dropped before, has failed.
+ * Who is busy then, and what could not be dropped before, has failed, but for
+ * what has come to be protected meanwhile.
  *
  * Context: process context; sleeps.
  */
@@ -510,7 +514,8 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 	}
 
 	list_for_each_entry(it, &d->deferred.list, list)
-		if (it->entry.sk && !limit_reached(d))
+		if (it->entry.sk && !limit_reached(d) &&
+		    !tcpdrop_protect_find_linked(it->entry.sk))
 			count_failed(d, &it->entry);
 	tcpdrop_deferred_free(&d->deferred);
 }

@@ -5,6 +5,7 @@
 #include "commit.h"
 #include "configfs.h"
 #include "procfs.h"
+#include "protect.h"
 
 static int __init tcpdrop_init(void)
 {
@@ -14,9 +15,13 @@ static int __init tcpdrop_init(void)
 	if (ret)
 		return ret;
 
-	ret = tcpdrop_commit_init();
+	ret = tcpdrop_protect_init();
 	if (ret)
 		return ret;
+
+	ret = tcpdrop_commit_init();
+	if (ret)
+		goto undo_protect;
 
 	ret = tcpdrop_procfs_init();
 	if (ret)
@@ -31,6 +36,8 @@ undo_procfs:
 	tcpdrop_procfs_exit();
 undo_commit:
 	tcpdrop_commit_exit();
+undo_protect:
+	tcpdrop_protect_exit();
 	return ret;
 }
 
@@ -39,6 +46,7 @@ static void __exit tcpdrop_exit(void)
 	tcpdrop_configfs_exit();
 	tcpdrop_procfs_exit();
 	tcpdrop_commit_exit();
+	tcpdrop_protect_exit();
 }
 
 module_init(tcpdrop_init);

@@ -815,8 +815,7 @@ static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_
 	return scnprintf(buf, size, "%llu\n", (unsigned long long)options->max);
 }
 
-static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
-			const char **reason)
+static int store_yesno(bool *option, const struct token *token, const char **reason)
 {
 	bool yes = false;
 	char item[4];
@@ -825,13 +824,35 @@ static int kernel_store(struct tcpdrop_rule_options *options, const struct token
 	if (!text_clears(token->text, token->len) &&
 	    (!token_copy(token, item, sizeof(item)) || parse_yesno(item, &yes)))
 		return -EINVAL;
-	options->kernel = yes;
+	*option = yes;
 	return 0;
+}
+
+static int show_yesno(bool option, char *buf, size_t size)
+{
+	return scnprintf(buf, size, option ? "yes\n" : "no\n");
+}
+
+static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
+			const char **reason)
+{
+	return store_yesno(&options->kernel, token, reason);
 }
 
 static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
 {
-	return scnprintf(buf, size, options->kernel ? "yes\n" : "no\n");
+	return show_yesno(options->kernel, buf, size);
+}
+
+static int protect_store(struct tcpdrop_rule_options *options, const struct token *token,
+			 const char **reason)
+{
+	return store_yesno(&options->protect, token, reason);
+}
+
+static int protect_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return show_yesno(options->protect, buf, size);
 }
 
 /* Paths: one for a rule, of which there has to be a cgroup. */

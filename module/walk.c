@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "conn.h"
 #include "nets.h"
+#include "protect.h"
 #include "rule.h"
 #include "sock.h"
 #include "walk.h"
@@ -296,9 +297,12 @@ static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b
 	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
 }
 
-static bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk)
+/* Protection comes last, which takes a match for each rule that protects. */
+static bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk,
+		      unsigned int state)
 {
-	return tcpdrop_sock_is_exempt(sk, walk->rule->options.kernel);
+	return tcpdrop_sock_is_exempt(sk, walk->rule->options.kernel) ||
+	       tcpdrop_protected(sk, state);
 }
 
 static bool is_of_walk(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
@@ -316,7 +320,8 @@ static bool walk_match(const struct tcpdrop_walk *walk, const struct tcpdrop_par
 	tcpdrop_sock_conn(conn, sk);
 	if (walk->ends && !same_ends(conn, walk->ends))
 		return false;
-	return tcpdrop_sock_match(walk->rule, sk, conn->state) && !is_exempt(walk, sk);
+	return tcpdrop_sock_match(walk->rule, sk, conn->state) &&
+	       !is_exempt(walk, sk, conn->state);
 }
 
 static void walk_chain(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
@@ -450,8 +455,8 @@ unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk)
  * @walk: the walk, for given ends
  *
  * Context: process context; takes the lock of the only bucket.
- * Return: true if one has these ends that belongs to the kernel or is in
- * TCP_REPAIR.
+ * Return: true if one has these ends that belongs to the kernel, is in
+ * TCP_REPAIR or is protected.
  */
 bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 {
@@ -467,7 +472,8 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 		if (!net_eq(sock_net(sk), part->net))
 			continue;
 		tcpdrop_sock_conn(&conn, sk);
-		found = found || (same_ends(&conn, walk->ends) && is_exempt(walk, sk));
+		found = found || (same_ends(&conn, walk->ends) &&
+				  is_exempt(walk, sk, conn.state));
 	}
 	spin_unlock_bh(lock);
 	return found;
@@ -533,7 +539,8 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	conn->state = tcpdrop_sock_state(sk);
 	rcu_read_lock();
 	match = tcpdrop_sock_is_linked(sk) &&
-		tcpdrop_sock_rematch(walk->rule, sk, conn->state) && !is_exempt(walk, sk);
+		tcpdrop_sock_rematch(walk->rule, sk, conn->state) &&
+		!is_exempt(walk, sk, conn->state);
 	rcu_read_unlock();
 	return match;
 }

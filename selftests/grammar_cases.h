@@ -55,6 +55,7 @@ static const struct value_attr option_attrs[] = {
 	{ "netns", "self" },
 	{ "max", "0" },
 	{ "kernel", "no" },
+	{ "protect", "no" },
 };
 
 /*
@@ -505,6 +506,17 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("kernel", "yess", "yess", NO_ANSWER),
 	BAD("kernel", "yes no", "yes no", NO_ANSWER),
 	BAD("kernel", "!yes", "!yes", NO_ANSWER),
+	GOOD("protect", "yes", "yes"),
+	GOOD("protect", " no \n", "no"),
+	THEN("protect", "yes", "no", "no"),
+	THEN("protect", "yes", "yes", "yes"),
+	THEN("protect", "yes", "any", "no"),
+	THEN("protect", "yes", "\n", "no"),
+	BAD("protect", "1", "1", NO_ANSWER),
+	BAD("protect", "YES", "YES", NO_ANSWER),
+	BAD("protect", "yes,no", "yes,no", NO_ANSWER),
+	BAD("protect", "+yes", "+yes", NO_ANSWER),
+	BAD("protect", "!no", "!no", NO_ANSWER),
 
 	/* Paths */
 	GOOD("cgroup", "/", "/"),

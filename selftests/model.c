@@ -883,6 +883,7 @@ TEST_F(model, selects_by_lists_alone)
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "max", "5", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "protect", "yes", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "netns", "4026531840", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
@@ -890,6 +891,23 @@ TEST_F(model, selects_by_lists_alone)
 	EXPECT_TRUE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
+}
+
+/* A copy is what protects, so it has to say so. */
+TEST_F(model, protects_if_it_says_so)
+{
+	struct tcpdrop_rule copy;
+
+	EXPECT_FALSE(self->rule.options.protect);
+	ASSERT_EQ(0, store(&self->rule, "protect", "yes", &self->error));
+	EXPECT_EQ(-EINVAL, store(&self->rule, "protect", "nope", &self->error));
+	EXPECT_STREQ("protect: \"nope\": neither yes nor no", self->error.text);
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+	EXPECT_TRUE(copy.options.protect);
+	EXPECT_FALSE(copy.options.kernel);
+	tcpdrop_rule_destroy(&copy);
+	ASSERT_EQ(0, store(&self->rule, "protect", "any", &self->error));
+	EXPECT_FALSE(self->rule.options.protect);
 }
 
 /* Which namespaces a rule is about is the walk's to ask, and no reader's. */

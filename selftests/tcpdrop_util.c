@@ -428,6 +428,7 @@ const char *rule_value(const char *attr)
 		{ "netns", "all" },
 		{ "max", "1" },
 		{ "kernel", "yes" },
+		{ "protect", "yes" },
 	};
 	size_t i;
 
