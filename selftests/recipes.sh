@@ -228,6 +228,31 @@ too_many_are_spared()
 	expect_alive target 251
 }
 
+# The recipe twice, and then a rule for everything: the bystander is what is protected.
+protected_sessions_stay()
+{
+	local way rules=/sys/kernel/config/tcpdrop
+
+	block tcpdrop.rst protect
+	defer rmdir "$rules/ssh" "$rules/everything"
+	mv "$tmp/block" "$tmp/recipe"
+	for way in "${ways[@]}"; do
+		everybody
+		for _ in first again; do
+			run_recipe "$way"
+			expect_exit 0
+			expect_err
+		done
+		mkdir "$rules/everything"
+		echo all >"$rules/everything/state"
+		echo 1 >"$rules/everything/commit"
+		rmdir "$rules/everything" "$rules/ssh"
+		expect_dropped
+		expect_no_rules
+		ask forget
+	done
+}
+
 server_that_moved()
 {
 	ask connect target 192.0.2.10 5432 count=2
@@ -697,6 +722,7 @@ claim "a bad item in a list stops the recipe, and nothing is dropped" bad_item_s
 claim "recipe: everything but one's own session" \
 	recipe_works tcpdrop.rst all 'ESTABLISHED [3-6]' '' everybody
 claim "recipe: everything, when that is more than the limit, drops nothing" too_many_are_spared
+claim "recipe: never the sessions of administrators" protected_sessions_stay
 claim "recipe: a server has moved" \
 	recipe_works tcpdrop.rst failover 'ESTABLISHED 2' '' server_that_moved
 claim "recipe: CLOSE_WAIT that a program has leaked" \

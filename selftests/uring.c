@@ -156,6 +156,23 @@ TEST_F(uring, commits_where_the_rule_names_the_namespace)
 	close(fd);
 }
 
+/* Nobody can tell whose sockets "self" would protect. */
+TEST_F(uring, protects_nothing)
+{
+	char text[16];
+	int fd;
+
+	fd = rule_open(&self->rule, "protect", O_WRONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP,
+		  uring_rw(&self->ring, IORING_OP_WRITE, fd, "yes", 3, variant->flags));
+	close(fd);
+	ASSERT_EQ(0, rule_get(&self->rule, "protect", text, sizeof(text)));
+	EXPECT_STREQ("no", text);
+	EXPECT_EQ(1, rule_count(&self->rule));
+	expect_before(_metadata, self);
+}
+
 TEST_F(uring, reads_and_writes_what_has_no_namespace)
 {
 	char text[64] = "";
