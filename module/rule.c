@@ -795,64 +795,88 @@ static bool token_copy(const struct token *token, char *text, size_t size)
 	return true;
 }
 
+/* A number up to @max; 0 if it is cleared. */
+static int parse_limit(const struct token *token, u64 max, u64 *value, const char **reason)
+{
+	char number[24];
+
+	*reason = "not a number";
+	*value = 0;
+	if (text_clears(token->text, token->len))
+		return 0;
+	return token_copy(token, number, sizeof(number)) ? parse_number(number, max, value) :
+							   -EINVAL;
+}
+
+/* @unset if it is cleared. */
+static int parse_yes_no(const struct token *token, bool unset, bool *yes,
+			const char **reason)
+{
+	char item[4];
+
+	*reason = "neither yes nor no";
+	*yes = unset;
+	if (text_clears(token->text, token->len))
+		return 0;
+	return token_copy(token, item, sizeof(item)) ? parse_yesno(item, yes) : -EINVAL;
+}
+
+static int show_limit(u64 value, char *buf, size_t size)
+{
+	return scnprintf(buf, size, "%llu\n", (unsigned long long)value);
+}
+
+static int show_yes_no(bool yes, char *buf, size_t size)
+{
+	return scnprintf(buf, size, yes ? "yes\n" : "no\n");
+}
+
 static int max_store(struct tcpdrop_rule_options *options, const struct token *token,
 		     const char **reason)
 {
-	char number[24];
-	u64 max = 0;
+	u64 max;
+	int ret = parse_limit(token, U64_MAX, &max, reason);
 
-	*reason = "not a number";
-	if (!text_clears(token->text, token->len) &&
-	    (!token_copy(token, number, sizeof(number)) ||
-	     parse_number(number, U64_MAX, &max)))
-		return -EINVAL;
-	options->max = max;
-	return 0;
+	if (!ret)
+		options->max = max;
+	return ret;
 }
 
 static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
 {
-	return scnprintf(buf, size, "%llu\n", (unsigned long long)options->max);
-}
-
-static int store_yesno(bool *option, const struct token *token, const char **reason)
-{
-	bool yes = false;
-	char item[4];
-
-	*reason = "neither yes nor no";
-	if (!text_clears(token->text, token->len) &&
-	    (!token_copy(token, item, sizeof(item)) || parse_yesno(item, &yes)))
-		return -EINVAL;
-	*option = yes;
-	return 0;
-}
-
-static int show_yesno(bool option, char *buf, size_t size)
-{
-	return scnprintf(buf, size, option ? "yes\n" : "no\n");
+	return show_limit(options->max, buf, size);
 }
 
 static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
 			const char **reason)
 {
-	return store_yesno(&options->kernel, token, reason);
+	bool yes;
+	int ret = parse_yes_no(token, false, &yes, reason);
+
+	if (!ret)
+		options->kernel = yes;
+	return ret;
 }
 
 static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
 {
-	return show_yesno(options->kernel, buf, size);
+	return show_yes_no(options->kernel, buf, size);
 }
 
 static int protect_store(struct tcpdrop_rule_options *options, const struct token *token,
 			 const char **reason)
 {
-	return store_yesno(&options->protect, token, reason);
+	bool yes;
+	int ret = parse_yes_no(token, false, &yes, reason);
+
+	if (!ret)
+		options->protect = yes;
+	return ret;
 }
 
 static int protect_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
 {
-	return show_yesno(options->protect, buf, size);
+	return show_yes_no(options->protect, buf, size);
 }
 
 /* Paths: one for a rule, of which there has to be a cgroup. */
