@@ -28,6 +28,8 @@
 #include "abort.h"
 #include "compat.h"
 #include "owner.h"
+#include "rule.h"
+#include "silent.h"
 #include "sock.h"
 #include "walk.h"
 
@@ -194,6 +196,11 @@ static enum tcpdrop_abort_verdict abort_orphan(struct sock *sk)
 	return verdict;
 }
 
+static bool is_silent(const struct tcpdrop_walk *walk)
+{
+	return walk->rule->options.silent;
+}
+
 /*
  * The abort of a socket that we own, up to where tcp_abort() has to own it.
  * Nobody can close it or connect it anew meanwhile, so this is the last word
@@ -201,20 +208,23 @@ static enum tcpdrop_abort_verdict abort_orphan(struct sock *sk)
  */
 static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 					      struct tcpdrop_batch_entry *entry,
+					      struct tcpdrop_silence *silence,
 					      bool *passed)
 {
 	struct sock *sk = entry->sk;
 	enum tcpdrop_abort_verdict verdict = ABORT_GONE;
+	bool matches = tcpdrop_walk_rematch(walk, sk, &entry->conn);
 
-	*passed = tcpdrop_walk_rematch(walk, sk, &entry->conn) &&
-		  (abort_is_exact || !sock_flag(sk, SOCK_DEAD));
-	if (*passed) {
+	if (matches && is_silent(walk) && tcpdrop_silence_begin(silence, sk)) {
+		verdict = ABORT_FAILED;
+	} else if (matches && (abort_is_exact || !sock_flag(sk, SOCK_DEAD))) {
+		*passed = true;
 		tcpdrop_owner_pass(sk);
 		return ABORT_DONE;
-	}
-	if (!abort_is_exact && sock_flag(sk, SOCK_DEAD) &&
-	    tcpdrop_walk_rematch(walk, sk, &entry->conn))
+	} else if (matches) {
 		verdict = abort_orphan(sk);
+	}
+	tcpdrop_silence_end(silence);
 	release_sock(sk);
 	return verdict;
 }
@@ -240,22 +250,27 @@ static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_batch_entry *en
 	return ABORT_DONE;
 }
 
-/* An abort that is exact needs no look of ours at a socket that nobody owns. */
+/*
+ * An abort that is exact needs no look of ours at a socket that nobody owns, but
+ * one that is to send nothing has to be prepared by its owner.
+ */
 static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 					     struct tcpdrop_batch_entry *entry, bool owned)
 {
 	struct sock *sk = entry->sk;
+	struct tcpdrop_silence silence = {};
 	enum tcpdrop_abort_verdict verdict;
-	bool passed;
+	bool passed = false;
 
-	if (!owned && abort_is_exact)
+	if (!owned && abort_is_exact && !is_silent(walk))
 		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(entry);
 	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return ABORT_BUSY;
 
-	verdict = abort_begin(walk, entry, &passed);
+	verdict = abort_begin(walk, entry, &silence, &passed);
 	if (passed) {
 		verdict = abort_end(entry);
+		tcpdrop_silence_end(&silence);
 		tcpdrop_owner_wake(sk);
 	}
 	return verdict;

@@ -128,6 +128,26 @@ static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo, unsigned int b
 #define TCPDROP_NO_ORPHAN_CALLS
 #endif
 
+/*
+ * TCPDROP_NO_CHILD_INIT: syn_recv_sock() is not told how to prepare a child.
+ * It is in 6.12 and in later stable releases of older series; delete with
+ * support for 5.10.
+ */
+#ifndef KERNEL_HAS_opt_child_init
+#define TCPDROP_NO_CHILD_INIT
+#endif
+
+/* What icsk_af_ops->syn_recv_sock() takes. */
+#define SYN_RECV_SOCK_ENDS						\
+	const struct sock *sk, struct sk_buff *skb, struct request_sock *req,	\
+	struct dst_entry *dst, struct request_sock *req_unhash, bool *own_req
+#ifdef TCPDROP_NO_CHILD_INIT
+#define SYN_RECV_SOCK_ARGS SYN_RECV_SOCK_ENDS
+#else
+#define SYN_RECV_SOCK_ARGS						\
+	SYN_RECV_SOCK_ENDS, void (*init)(struct sock *child, const struct sock *sk)
+#endif
+
 static inline bool can_destroy_orphan(void)
 {
 #ifdef TCPDROP_NO_ORPHAN_CALLS

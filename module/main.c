@@ -6,6 +6,7 @@
 #include "configfs.h"
 #include "procfs.h"
 #include "protect.h"
+#include "silent.h"
 
 static int __init tcpdrop_init(void)
 {
@@ -47,6 +48,7 @@ static void __exit tcpdrop_exit(void)
 	tcpdrop_procfs_exit();
 	tcpdrop_commit_exit();
 	tcpdrop_protect_exit();
+	tcpdrop_silent_exit();
 }
 
 module_init(tcpdrop_init);

@@ -847,6 +847,22 @@ static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_
 	return show_limit(options->max, buf, size);
 }
 
+static int reset_store(struct tcpdrop_rule_options *options, const struct token *token,
+		       const char **reason)
+{
+	bool reset;
+	int ret = parse_yes_no(token, true, &reset, reason);
+
+	if (!ret)
+		options->silent = !reset;
+	return ret;
+}
+
+static int reset_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return show_yes_no(!options->silent, buf, size);
+}
+
 static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
 			const char **reason)
 {

@@ -54,6 +54,7 @@ static const struct value_attr {
 static const struct value_attr option_attrs[] = {
 	{ "netns", "self" },
 	{ "max", "0" },
+	{ "reset", "yes" },
 	{ "kernel", "no" },
 	{ "protect", "no" },
 };
@@ -562,6 +563,18 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("pid", "1 ... 2 more", "...", NO_PID),
 
 	/* Limits */
+	GOOD("reset", "yes", "yes"),
+	GOOD("reset", "no", "no"),
+	GOOD("reset", " no\n", "no"),
+	THEN("reset", "no", "any", "yes"),
+	THEN("reset", "no", "\n", "yes"),
+	BAD("reset", "0", "0", NO_ANSWER),
+	BAD("reset", "No", "No", NO_ANSWER),
+	BAD("reset", "nope", "nope", NO_ANSWER),
+	BAD("reset", "no yes", "no yes", NO_ANSWER),
+	BAD("reset", "!no", "!no", NO_ANSWER),
+	BAD("reset", "+no", "+no", NO_ANSWER),
+
 	GOOD("max", "0", "0"),
 	GOOD("max", "10\n", "10"),
 	GOOD("max", "18446744073709551615", "18446744073709551615"),

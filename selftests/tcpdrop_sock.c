@@ -497,11 +497,8 @@ bool ends_in_table(const struct ends *ends)
 	return found;
 }
 
-/*
- * Watch the loopback device for segments with RST and ACK: what a socket that
- * is aborted sends. (The answer to a segment for no socket has no ACK.)
- */
-int capture_open(void)
+/* TCP segments that have all of @flags, as a packet socket sees them. */
+static int capture_filter(int fd, int flags)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
@@ -515,17 +512,23 @@ int capture_open(void)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 5),
 		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_RST | TH_ACK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_RST | TH_ACK, 0, 1),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, flags),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, flags, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 128),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
+
+	return sock_filter(fd, code, ARRAY_LEN(code));
+}
+
+static int capture_flags(int flags)
+{
 	int fd, ret;
 
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	ret = sock_filter(fd, code, ARRAY_LEN(code));
+	ret = capture_filter(fd, flags);
 	if (!ret) {
 		struct sockaddr_ll all = {
 			.sll_family = AF_PACKET,
@@ -541,11 +544,37 @@ int capture_open(void)
 	return fd;
 }
 
+/*
+ * Watch the loopback device for segments with RST and ACK: what a socket that
+ * is aborted sends. (The answer to a segment for no socket has no ACK.)
+ */
+int capture_open(void)
+{
+	return capture_flags(TH_RST | TH_ACK);
+}
+
+/* Watch it for all segments. */
+int capture_open_all(void)
+{
+	return capture_flags(0);
+}
+
+static const uint8_t *segment_tcp(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 6 ? ip + 40 : ip + (ip[0] & 15) * 4;
+}
+
+/* An answer to a segment for no socket, if that had an ACK, as all but a SYN have. */
+static bool is_answer(const uint8_t *ip)
+{
+	return (segment_tcp(ip)[13] & (TH_RST | TH_ACK)) == TH_RST;
+}
+
 /* The ends of a segment as the socket that sent it sees them. */
 static void segment_ends(struct ends *ends, const uint8_t *ip)
 {
 	bool v6 = ip[0] >> 4 == 6;
-	const uint8_t *tcp = v6 ? ip + 40 : ip + (ip[0] & 15) * 4;
+	const uint8_t *tcp = segment_tcp(ip);
 
 	memset(ends, 0, sizeof(*ends));
 	ends->local.v6 = v6;
@@ -557,11 +586,12 @@ static void segment_ends(struct ends *ends, const uint8_t *ip)
 }
 
 /*
- * Count the resets that the capture has seen leave one socket, and throw away
+ * Count the segments that the capture has seen leave one socket, and throw away
  * what else it has seen. A segment is seen while it is being sent, so those of
- * a commit that has returned are all there.
+ * a commit that has returned are all there. What answers a segment for no
+ * socket has not left one.
  */
-int capture_resets(int fd, const struct ends *from)
+int capture_segments(int fd, const struct ends *from)
 {
 	struct sockaddr_ll ll;
 	socklen_t len = sizeof(ll);
@@ -571,9 +601,16 @@ int capture_resets(int fd, const struct ends *from)
 
 	while (recvfrom(fd, segment, sizeof(segment), 0, (struct sockaddr *)&ll, &len) > 0) {
 		segment_ends(&ends, segment);
-		if (ll.sll_pkttype == PACKET_OUTGOING && !ends_cmp(&ends, from))
+		if (ll.sll_pkttype == PACKET_OUTGOING && !ends_cmp(&ends, from) &&
+		    !is_answer(segment))
 			count++;
 		len = sizeof(ll);
 	}
 	return count;
+}
+
+/* The same of capture_open(), which sees nothing but resets. */
+int capture_resets(int fd, const struct ends *from)
+{
+	return capture_segments(fd, from);
 }

@@ -198,6 +198,8 @@ bool ends_in_table(const struct ends *ends);
 
 /* tcpdrop_sock.c: what goes over the wire */
 int capture_open(void);
+int capture_open_all(void);
+int capture_segments(int fd, const struct ends *from);
 int capture_resets(int fd, const struct ends *from);
 
 #endif
