@@ -35,6 +35,7 @@ SELECTOR(PID, pid, pid)
 LIST(NETNS, netns, netns)
 
 OPTION(MAX, max)
+OPTION(RATE, rate)
 OPTION(RESET, reset)
 OPTION(KERNEL, kernel)
 OPTION(PROTECT, protect)

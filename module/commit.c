@@ -90,7 +90,7 @@ static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
 	unsigned long parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
 
-	if (walk->rule->options.max)
+	if (walk->rule->options.max || walk->rule->options.rate)
 		return 1;
 	return clamp_t(unsigned long, parts, 1, min(num_online_cpus(), MAX_WORKERS));
 }

@@ -27,6 +27,7 @@
 #include "deferred.h"
 #include "drop.h"
 #include "owner.h"
+#include "pace.h"
 #include "protect.h"
 #include "rule.h"
 #include "signals.h"
@@ -70,6 +71,7 @@ void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
 		.err = err,
 	};
 	tcpdrop_deferred_init(&d->deferred);
+	tcpdrop_pace_init(&d->pace, walk->rule->options.rate);
 }
 
 /**
@@ -131,6 +133,30 @@ bool tcpdrop_drop_is_done(const struct tcpdrop_dropper *d)
 	return must_stop(d) || limit_reached(d);
 }
 
+/* Nobody waits for a socket that was caught while we sleep. */
+static void let_go_of_caught(struct tcpdrop_dropper *d)
+{
+	struct tcpdrop_deferred *it;
+
+	if (!d->watches)
+		return;
+	d->watches = false;
+	list_for_each_entry(it, &d->deferred.list, list)
+		tcpdrop_owner_unwatch(&it->catch);
+}
+
+/* Waits for its time. Nothing must be owned, but what was caught and is not known to be. */
+static bool may_drop(struct tcpdrop_dropper *d)
+{
+	if (tcpdrop_drop_is_done(d))
+		return false;
+	if (tcpdrop_pace_is_due(&d->pace))
+		return true;
+	let_go_of_caught(d);
+	tcpdrop_pace_wait(&d->pace);
+	return !tcpdrop_drop_is_done(d);
+}
+
 /*
  * A request (and up to 6.1 a minisock) is linked first and gets its references
  * right after the unlock, so a count of 0 means that it is about to have some:
@@ -174,13 +200,13 @@ static int collect(struct tcpdrop_dropper *d, unsigned long bucket)
 	return 0;
 }
 
-static void count_done(const struct tcpdrop_dropper *d,
-		       const struct tcpdrop_batch_entry *entry)
+static void count_done(struct tcpdrop_dropper *d, const struct tcpdrop_batch_entry *entry)
 {
 	atomic_long_inc(&d->result->matched);
 	atomic_long_inc(&d->result->dropped);
 	atomic_long_inc(&d->result->states[entry->conn.state]);
 	trace_tcpdrop_drop(d, entry, false);
+	tcpdrop_pace_spend(&d->pace);
 }
 
 static void count_failed(const struct tcpdrop_dropper *d,
@@ -218,7 +244,7 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 	bool again = false;
 	size_t i;
 
-	for (i = 0; i < d->batch.nr && !tcpdrop_drop_is_done(d); i++) {
+	for (i = 0; i < d->batch.nr && may_drop(d); i++) {
 		cond_resched();
 		switch (tcpdrop_abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
 		case ABORT_DONE:
@@ -353,6 +379,12 @@ static unsigned int next_children(const struct tcpdrop_dropper *d, struct sock *
 	return nr;
 }
 
+/* Owning a listener, one does not wait for the time of the next drop. */
+static bool may_drop_child(const struct tcpdrop_dropper *d)
+{
+	return !tcpdrop_drop_is_done(d) && tcpdrop_pace_is_due(&d->pace);
+}
+
 /* Returns whether there may be more, which accept() is not to wait for. */
 static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener)
 {
@@ -364,13 +396,13 @@ static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener)
 	do {
 		cond_resched();
 		nr = next_children(d, listener, &place, found);
-		for (i = 0; i < nr && !tcpdrop_drop_is_done(d); i++) {
+		for (i = 0; i < nr && may_drop_child(d); i++) {
 			verdict = tcpdrop_abort_sock(&d->walk, &found[i]->entry,
 						     ABORT_LISTENER);
 			note_verdict(d, found[i], verdict);
 			dropped += verdict == ABORT_DONE;
 		}
-	} while (place && dropped < CHILDREN_IN_A_ROW && !tcpdrop_drop_is_done(d));
+	} while (place && dropped < CHILDREN_IN_A_ROW && may_drop_child(d));
 	return place && dropped;
 }
 
@@ -378,8 +410,7 @@ static void drop_children_of(struct tcpdrop_dropper *d, struct sock *listener)
 {
 	bool more = true;
 
-	while (more && !tcpdrop_drop_is_done(d) &&
-	       tcpdrop_owner_try(listener, OWNER_LISTENER)) {
+	while (more && may_drop(d) && tcpdrop_owner_try(listener, OWNER_LISTENER)) {
 		more = drop_some_children(d, listener);
 		release_sock(listener);
 	}
@@ -445,6 +476,7 @@ static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 {
 	if (!it->catch.sk)
 		tcpdrop_owner_watch(&it->catch, net, it->entry.sk);
+	d->watches = true;
 	if (!tcpdrop_owner_caught(&it->catch))
 		return ABORT_BUSY;
 	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
@@ -476,13 +508,19 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
 
 	drop_children(d);
 	list_for_each_entry_safe(it, next, &d->deferred.list, list) {
-		if (tcpdrop_drop_is_done(d))
+		if (!may_drop(d))
 			return false;
 		try_again(d, it, net);
 	}
 	list_for_each_entry(it, &d->deferred.list, list)
 		left = left || !it->failed;
 	return left;
+}
+
+/* The time that owners have stands still while the next drop has to wait. */
+static unsigned long owners_time(const struct tcpdrop_dropper *d)
+{
+	return jiffies - d->pace.slept;
 }
 
 /**
@@ -498,7 +536,7 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
  */
 void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 {
-	unsigned long now, before = jiffies;
+	unsigned long now, before = owners_time(d);
 	struct tcpdrop_owner_net net;
 	struct tcpdrop_deferred *it;
 
@@ -507,8 +545,9 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 
 	tcpdrop_owner_net_init(&net);
 	while (try_all(d, &net) && *patience) {
-		tcpdrop_owner_net_wait(&net);
-		now = jiffies;
+		if (tcpdrop_pace_is_due(&d->pace))
+			tcpdrop_owner_net_wait(&net);
+		now = owners_time(d);
 		*patience -= min3(*patience, now - before, STANDSTILL);
 		before = now;
 	}

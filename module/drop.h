@@ -11,6 +11,7 @@
 
 #include "conn.h"
 #include "deferred.h"
+#include "pace.h"
 #include "walk.h"
 
 struct task_struct;
@@ -54,6 +55,8 @@ struct tcpdrop_drop_result {
  * @unborn: the bucket has a match that cannot be pinned yet
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
+ * @watches: of these, some are to be caught
+ * @pace: when the next drop is due; where there is a rate, nobody shares the work
  */
 struct tcpdrop_dropper {
 	const char *name;
@@ -66,6 +69,8 @@ struct tcpdrop_dropper {
 	struct tcpdrop_batch batch;
 	bool unborn;
 	struct tcpdrop_deferred_set deferred;
+	bool watches;
+	struct tcpdrop_pace pace;
 };
 
 void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,

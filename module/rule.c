@@ -847,6 +847,22 @@ static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_
 	return show_limit(options->max, buf, size);
 }
 
+static int rate_store(struct tcpdrop_rule_options *options, const struct token *token,
+		      const char **reason)
+{
+	u64 rate;
+	int ret = parse_limit(token, U64_MAX, &rate, reason);
+
+	if (!ret)
+		options->rate = rate;
+	return ret;
+}
+
+static int rate_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
+{
+	return show_limit(options->rate, buf, size);
+}
+
 static int reset_store(struct tcpdrop_rule_options *options, const struct token *token,
 		       const char **reason)
 {

@@ -78,12 +78,14 @@ typedef unsigned int (*tcpdrop_reader_t)(const struct sock *sk,
 /**
  * struct tcpdrop_rule_options - what is no list; all zero is nothing set
  * @max: the most sockets that a commit may drop, 0 for no limit
+ * @rate: the most sockets that it may drop a second, 0 for no limit
  * @silent: the peer gets no RST, nor anything else
  * @kernel: match the kernel's own sockets, and no others
  * @protect: drop nothing, and let nobody drop what matches
  */
 struct tcpdrop_rule_options {
 	u64 max;
+	u64 rate;
 	bool silent;
 	bool kernel;
 	bool protect;

@@ -670,6 +670,7 @@ TEST_F(grammar, commit_of_an_empty_rule_is_refused)
 	EXPECT_NE(NULL, strstr(get(&self->rule, "last_error", self->text),
 			       "no selector is set"));
 	ASSERT_EQ(0, rule_set(&self->rule, "max", "5"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "5"));
 	ASSERT_EQ(0, rule_set(&self->rule, "reset", "no"));
 	ASSERT_EQ(0, rule_set(&self->rule, "netns", "self"));
 	ASSERT_EQ(0, rule_set(&self->rule, "kernel", "yes"));

@@ -54,6 +54,7 @@ static const struct value_attr {
 static const struct value_attr option_attrs[] = {
 	{ "netns", "self" },
 	{ "max", "0" },
+	{ "rate", "0" },
 	{ "reset", "yes" },
 	{ "kernel", "no" },
 	{ "protect", "no" },
@@ -563,6 +564,18 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("pid", "1 ... 2 more", "...", NO_PID),
 
 	/* Limits */
+	GOOD("rate", "0", "0"),
+	GOOD("rate", "500\n", "500"),
+	GOOD("rate", "18446744073709551615", "18446744073709551615"),
+	THEN("rate", "10", "any", "0"),
+	THEN("rate", "10", "\n", "0"),
+	BAD("rate", "18446744073709551616", "18446744073709551616", "not a number"),
+	BAD("rate", "-1", "-1", "not a number"),
+	BAD("rate", "+1", "+1", "not a number"),
+	BAD("rate", "0.5", "0.5", "not a number"),
+	BAD("rate", "10/s", "10/s", "not a number"),
+	BAD("rate", "1 2", "1 2", "not a number"),
+
 	GOOD("reset", "yes", "yes"),
 	GOOD("reset", "no", "no"),
 	GOOD("reset", " no\n", "no"),

@@ -882,6 +882,7 @@ TEST_F(model, selects_by_lists_alone)
 {
 	EXPECT_FALSE(tcpdrop_rule_selects(&self->rule));
 	ASSERT_EQ(0, store(&self->rule, "max", "5", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "rate", "5", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "reset", "no", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "netns", "self", &self->error));
 	ASSERT_EQ(0, store(&self->rule, "protect", "yes", &self->error));

@@ -427,6 +427,8 @@ const char *rule_value(const char *attr)
 		{ "pid", "1" },
 		{ "netns", "all" },
 		{ "max", "1" },
+		{ "rate", "1" },
+		{ "reset", "no" },
 		{ "kernel", "yes" },
 		{ "protect", "yes" },
 	};
