@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commits that keep to a rate.  That they are not too fast is certain on any
+ * machine; that they are fast enough is not asked.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_conn.h"
+#include "tcpdrop_stuck.h"
+
+#define TRACING "/sys/kernel/tracing"
+#define CLIENTS "127.6.0.2"
+#define SERVER "127.6.0.1"
+#define MANY 400
+
+/* How late a drop may be and the next still have its time. */
+#define SLACK_US 1000
+
+/* The clients of a server, and a connection that no rule means. */
+FIXTURE(rate)
+{
+	struct pair pair[MANY];
+	struct pair other;
+	struct rule rule;
+	int listener;
+	int count;
+};
+
+FIXTURE_SETUP(rate)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	self->listener = sock_listen(IPV4, SERVER, 7000);
+	ASSERT_LE(0, self->listener);
+	ASSERT_EQ(0, sock_pair(self->listener, IPV4, "127.6.0.3", 0, &self->other));
+	ASSERT_EQ(0, rule_new(&self->rule, "rate"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", CLIENTS));
+	self->count = 0;
+}
+
+FIXTURE_TEARDOWN(rate)
+{
+	EXPECT_TRUE(sock_talks(self->other.client, self->other.server));
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+static void add_clients(struct __test_metadata *_metadata, FIXTURE_DATA(rate) * self, int count)
+{
+	struct rlimit files = { 2 * MANY + 200, 2 * MANY + 200 };
+	int i;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	for (i = 0; i < count; i++)
+		ASSERT_EQ(0, sock_pair(self->listener, IPV4, CLIENTS, 0,
+				       &self->pair[self->count + i]));
+	self->count += count;
+}
+
+/* Children that nobody accepts; a commit comes to them at its end. */
+static void add_children(struct __test_metadata *_metadata, FIXTURE_DATA(rate) * self,
+			 int count)
+{
+	struct end to;
+	int i, fd;
+
+	ASSERT_EQ(0, end_of(self->listener, &to));
+	for (i = 0; i < count; i++) {
+		fd = sock_new(IPV4);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, sock_bind(fd, IPV4, "127.6.0.4", 0));
+		ASSERT_EQ(0, sock_connect(fd, IPV4, &to));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "+" SERVER));
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", "!127.6.0.2,!127.6.0.3"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) >= count));
+}
+
+/* So many drops have taken their time. */
+static void expect_took_its_time(struct __test_metadata *_metadata, const struct rule *rule,
+				 long rate)
+{
+	struct rule_result result;
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_LE((result.dropped - 1) * 1000000 / rate, result.elapsed_us)
+		TH_LOG("%ld dropped", result.dropped);
+}
+
+static void expect_all_dropped(struct __test_metadata *_metadata,
+			       const FIXTURE_DATA(rate) * self)
+{
+	int i;
+
+	EXPECT_EQ(self->count, rule_result(&self->rule, "matched"));
+	EXPECT_EQ(self->count, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	for (i = 0; i < self->count; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->pair[i].client));
+}
+
+/* Times in microseconds of the drops that a tracer has seen; how many there are. */
+static int drop_times(const char *path, int64_t *us, int max)
+{
+	char *text = file_read_all(path), *line, *save, *at;
+	long sec, usec;
+	int count = 0;
+
+	if (!text)
+		return -errno;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		at = strstr(line, ": tcpdrop_drop: ");
+		if (!at || count == max)
+			continue;
+		while (at > line && at[-1] != ' ')
+			at--;
+		if (sscanf(at, "%ld.%ld:", &sec, &usec) == 2)
+			us[count++] = sec * 1000000LL + usec;
+	}
+	free(text);
+	return count;
+}
+
+static const struct {
+	long rate;
+	int count;
+} rates[] = {
+	{ 2, 4 },
+	{ 20, 20 },
+	{ 500, 200 },
+	{ 20000, MANY },
+};
+
+TEST_F(rate, drops_keep_their_distance)
+{
+	char dir[128], path[256];
+	int64_t us[MANY];
+	int r, i, j, fd, count;
+
+	snprintf(dir, sizeof(dir), TRACING "/instances/tcpdrop-%d", getpid());
+	ASSERT_EQ(0, mkdir(dir, 0700));
+	snprintf(path, sizeof(path), "%s/trace_clock", dir);
+	ASSERT_EQ(0, file_write(path, "mono"));
+	snprintf(path, sizeof(path), "%s/events/tcpdrop/tcpdrop_drop/enable", dir);
+	ASSERT_EQ(0, file_write(path, "1"));
+	snprintf(path, sizeof(path), "%s/trace", dir);
+	for (r = 0; r < ARRAY_LEN(rates); r++) {
+		self->count = 0;
+		add_clients(_metadata, self, rates[r].count);
+		ASSERT_EQ(0, rule_setf(&self->rule, "rate", "%ld", rates[r].rate));
+		/* That empties it. */
+		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		close(fd);
+
+		EXPECT_EQ(0, rule_commit(&self->rule));
+
+		expect_all_dropped(_metadata, self);
+		expect_took_its_time(_metadata, &self->rule, rates[r].rate);
+		count = drop_times(path, us, MANY);
+		EXPECT_EQ(self->count, count);
+		for (i = 0; i < count; i++)
+			for (j = i + 1; j < count; j++)
+				ASSERT_LE((j - i) * 1000000 / rates[r].rate - SLACK_US - 1,
+					  us[j] - us[i]) {
+					TH_LOG("%d and %d of %ld a second", i, j,
+					       rates[r].rate);
+				}
+		for (i = 0; i < self->count; i++) {
+			close(self->pair[i].client);
+			close(self->pair[i].server);
+		}
+	}
+	EXPECT_EQ(0, rmdir(dir));
+}
+
+/* Of a process, as its stat has it. */
+static char state_of(pid_t pid)
+{
+	char path[64], text[512], *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (file_read(path, text, sizeof(text)))
+		return '?';
+	end = strrchr(text, ')');
+	return end ? end[2] : '?';
+}
+
+static long children_cpu_us(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_CHILDREN, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+	       usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+/* At one a second this takes minutes, unless a signal ends it. */
+TEST_F(rate, commits_sleep_between_drops_and_a_signal_ends_them)
+{
+	long seen, last = 0, elapsed, dropped, cpu = children_cpu_us();
+	int64_t start = clock_ms();
+	pid_t pid;
+
+	add_clients(_metadata, self, MANY);
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+
+	while (last < 3) {
+		seen = rule_result(&self->rule, "dropped");
+		ASSERT_LE(last, seen);
+		ASSERT_GE((clock_ms() - start) / 1000 + 1, seen);
+		last = seen;
+		pause_ms(10);
+	}
+	EXPECT_TRUE(WAIT_UNTIL(state_of(pid) == 'S'));
+	EXPECT_EQ(-EBUSY, rule_set(&self->rule, "rate", "any"));
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+
+	EXPECT_EQ(-EINTR, rule_commit_end(pid));
+	elapsed = rule_result(&self->rule, "elapsed_us");
+	dropped = rule_result(&self->rule, "dropped");
+	EXPECT_LE(3, dropped);
+	EXPECT_GE(elapsed / 1000000 + 1, dropped);
+	EXPECT_EQ(MANY - dropped, rule_result(&self->rule, "remaining"));
+	EXPECT_GT(elapsed / 4, children_cpu_us() - cpu);
+
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "0"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(MANY - dropped, rule_result(&self->rule, "dropped"));
+}
+
+/* A stop waits for the end of the commit, which waits without using a CPU. */
+TEST_F(rate, a_stopped_process_keeps_to_the_rate_and_sleeps)
+{
+	long cpu = children_cpu_us();
+	int status;
+	pid_t pid;
+
+	add_clients(_metadata, self, 8);
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "2"));
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 1));
+	ASSERT_EQ(0, kill(pid, SIGSTOP));
+
+	EXPECT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	EXPECT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") == 8));
+	ASSERT_EQ(0, kill(pid, SIGCONT));
+
+	EXPECT_EQ(0, rule_commit_end(pid));
+	expect_all_dropped(_metadata, self);
+	expect_took_its_time(_metadata, &self->rule, 2);
+	EXPECT_GT(rule_result(&self->rule, "elapsed_us") / 4, children_cpu_us() - cpu);
+}
+
+TEST_F(rate, children_keep_to_it_and_accept_does_not_wait)
+{
+	pid_t pid;
+	int fd;
+
+	add_children(_metadata, self, MANY / 2);
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 1));
+	EXPECT_TRUE(WAIT_UNTIL(state_of(pid) == 'S'));
+	fd = accept(self->listener, NULL, NULL);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+	EXPECT_EQ(-EINTR, rule_commit_end(pid));
+	EXPECT_GT(MANY / 2, rule_result(&self->rule, "dropped"));
+	expect_took_its_time(_metadata, &self->rule, 1);
+
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "400"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	expect_took_its_time(_metadata, &self->rule, 400);
+}
+
+/*
+ * A stuck owner has two seconds, and those that the rate takes are not his: he
+ * lets go when a commit has been at its last drops for longer.
+ */
+TEST_F(rate, owners_have_all_their_time)
+{
+	struct sender sender;
+	int64_t start;
+	char *page;
+	int faults;
+	pid_t pid;
+
+	add_clients(_metadata, self, 1);
+	faults = stuck_pages(&page, 1);
+	ASSERT_LE(0, faults);
+	ASSERT_EQ(0, sender_start(&sender, self->pair[0].client, page, faults));
+	add_children(_metadata, self, 5);
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", SERVER ",127.6.0.4"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+
+	start = clock_ms();
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 4));
+	EXPECT_LE(3000, clock_ms() - start);
+	EXPECT_EQ(0, sender_let_go(&sender, faults));
+
+	EXPECT_EQ(0, rule_commit_end(pid));
+	EXPECT_EQ(6, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->pair[0].client));
+	expect_took_its_time(_metadata, &self->rule, 1);
+}
+
+/* A stuck owner uses up no time of the others, nor a drop. */
+TEST_F(rate, stuck_owners_fail_and_all_others_go)
+{
+	struct sender sender[2];
+	char *pages, byte;
+	int i, faults;
+
+	add_clients(_metadata, self, 20);
+	faults = stuck_pages(&pages, 2);
+	ASSERT_LE(0, faults);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, sender_start(&sender[i], self->pair[i].client,
+					  pages + i * getpagesize(), faults));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "10"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(18, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(2, rule_result(&self->rule, "failed"));
+	expect_took_its_time(_metadata, &self->rule, 10);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, sender_let_go(&sender[i], faults));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(1, recv(self->pair[i].server, &byte, 1, 0));
+		EXPECT_TRUE(sock_talks(self->pair[i].server, self->pair[i].client));
+	}
+	for (; i < 20; i++)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->pair[i].client));
+}
+
+TEST_F(rate, max_goes_with_it)
+{
+	add_clients(_metadata, self, 6);
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "20"));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "5"));
+	EXPECT_EQ(-E2BIG, rule_commit(&self->rule));
+	EXPECT_EQ(6, rule_count(&self->rule));
+
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "6"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_all_dropped(_metadata, self);
+	expect_took_its_time(_metadata, &self->rule, 20);
+}
+
+TEST_HARNESS_MAIN
