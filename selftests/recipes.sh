@@ -295,6 +295,12 @@ finished_connections()
 	bystander 192.0.2.1 7000
 }
 
+clients_to_drain()
+{
+	ask connect target 192.0.2.1 8080 count=4
+	bystander 192.0.2.1 6379
+}
+
 half_open_connections()
 {
 	is_dropped="only_neighbour_is_in syn-recv 80 8080"
@@ -725,6 +731,9 @@ claim "recipe: everything, when that is more than the limit, drops nothing" too_
 claim "recipe: never the sessions of administrators" protected_sessions_stay
 claim "recipe: a server has moved" \
 	recipe_works tcpdrop.rst failover 'ESTABLISHED 2' '' server_that_moved
+claim "recipe: draining a server" recipe_works tcpdrop.rst drain 4 0 clients_to_drain
+claim "recipe: a peer that is not to know" \
+	recipe_works tcpdrop.rst silent 3 0 clients_of_two_networks
 claim "recipe: CLOSE_WAIT that a program has leaked" \
 	recipe_works tcpdrop.rst leaked 1 0 leaked_connections
 claim "recipe: TIME_WAIT in the way of a restart" \
