@@ -10,14 +10,10 @@
 
 #include <linux/bottom_half.h>
 #include <linux/errno.h>
-#include <linux/hash.h>
 #include <linux/in.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
-#include <linux/list.h>
 #include <linux/net.h>
-#include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/mptcp.h>
@@ -26,6 +22,7 @@
 #include <net/tcp.h>
 
 #include "abort.h"
+#include "claim.h"
 #include "compat.h"
 #include "owner.h"
 #include "rule.h"
@@ -40,100 +37,6 @@
  * the socket where it is, for ever.  Set once, at load.
  */
 static bool abort_is_exact __ro_after_init;
-
-/*
- * The sockets that are being aborted.  Most aborts do not tell whether the
- * socket had been gone already, so only one task at a time may look, abort and
- * look again: no two of them then count the same socket.
- */
-struct claim {
-	struct hlist_node node;
-	const struct sock *sk;
-};
-
-/*
- * How long to wait for aborts that are under way, in ticks: far longer than any
- * lasts that is not for an owner who came in the last moment and got stuck.
- */
-#define ABORT_PATIENCE	(10 * HZ)
-
-/* Workers on different sockets seldom meet in the same list. */
-#define CLAIM_BITS	6
-
-static struct claim_list {
-	spinlock_t lock; /* protects head; a leaf */
-	struct hlist_head head;
-} claims[1 << CLAIM_BITS];
-
-static struct claim_list *claim_list(const struct claim *claim)
-{
-	return &claims[hash_ptr(claim->sk, CLAIM_BITS)];
-}
-
-static bool claim_take(struct claim *claim)
-{
-	struct claim_list *list = claim_list(claim);
-	const struct claim *other;
-	bool taken = false;
-
-	spin_lock(&list->lock);
-	hlist_for_each_entry(other, &list->head, node)
-		taken = taken || other->sk == claim->sk;
-	if (!taken)
-		hlist_add_head(&claim->node, &list->head);
-	spin_unlock(&list->lock);
-	return !taken;
-}
-
-static void claim_drop(struct claim *claim)
-{
-	struct claim_list *list = claim_list(claim);
-
-	spin_lock(&list->lock);
-	hlist_del(&claim->node);
-	spin_unlock(&list->lock);
-}
-
-static bool is_any_claimed(tcpdrop_abort_concerns_t concerns, const void *arg)
-{
-	const struct claim *claim;
-	bool found = false;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(claims) && !found; i++) {
-		spin_lock(&claims[i].lock);
-		hlist_for_each_entry(claim, &claims[i].head, node)
-			found = found || concerns(claim->sk, arg);
-		spin_unlock(&claims[i].lock);
-	}
-	return found;
-}
-
-/**
- * tcpdrop_abort_wait() - wait until no socket is being aborted that concerns the caller
- * @concerns: tells which do
- * @arg: passed on to it
- *
- * An abort looks for the last time whether it may after it is known here. So if
- * this succeeds, all those that have not seen what the caller did before it have
- * ended.
- *
- * Context: process context; sleeps.
- * Return: 0; -EBUSY if it took too long, -EINTR if the process was killed meanwhile.
- */
-int tcpdrop_abort_wait(tcpdrop_abort_concerns_t concerns, const void *arg)
-{
-	unsigned int ticks;
-
-	for (ticks = 0; is_any_claimed(concerns, arg); ticks++) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (ticks == ABORT_PATIENCE)
-			return -EBUSY;
-		schedule_timeout_idle(1);
-	}
-	return 0;
-}
 
 /* The protocol's own function: MPTCP subflows have one of theirs. */
 static int kernel_abort(struct sock *sk)
@@ -327,16 +230,16 @@ enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
 					      struct tcpdrop_batch_entry *entry,
 					      enum tcpdrop_abort_owned owned)
 {
-	struct claim claim = { .sk = entry->sk };
+	struct tcpdrop_claim claim = {};
 	enum tcpdrop_abort_verdict verdict;
 
-	if (!claim_take(&claim)) {
+	if (!tcpdrop_claim_take(&claim, entry->sk)) {
 		if (owned == ABORT_SOCK)
 			release_sock(entry->sk);
 		return ABORT_BUSY;
 	}
 	verdict = abort_claimed(walk, entry, owned);
-	claim_drop(&claim);
+	tcpdrop_claim_drop(&claim);
 	return verdict;
 }
 
@@ -353,11 +256,7 @@ enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
 int __init tcpdrop_abort_init(void)
 {
 	struct socket *sock;
-	unsigned int i;
 	int ret;
-
-	for (i = 0; i < ARRAY_SIZE(claims); i++)
-		spin_lock_init(&claims[i].lock);
 
 	ret = sock_create_kern(&init_net, AF_INET, SOCK_STREAM, IPPROTO_TCP, &sock);
 	if (ret)

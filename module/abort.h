@@ -38,18 +38,7 @@ enum tcpdrop_abort_owned {
 	ABORT_LISTENER,
 };
 
-/**
- * typedef tcpdrop_abort_concerns_t - does a socket that is being aborted concern the caller?
- * @sk: the socket, referenced and of a namespace that is held
- * @arg: as given to tcpdrop_abort_wait()
- *
- * Context: with a spinlock held.
- * Return: true if it does.
- */
-typedef bool (*tcpdrop_abort_concerns_t)(const struct sock *sk, const void *arg);
-
 int tcpdrop_abort_init(void);
-int tcpdrop_abort_wait(tcpdrop_abort_concerns_t concerns, const void *arg);
 bool tcpdrop_abort_is_child(const struct sock *sk);
 enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
 					      struct tcpdrop_batch_entry *entry,

@@ -2,6 +2,7 @@
 #include <linux/module.h>
 
 #include "abort.h"
+#include "claim.h"
 #include "commit.h"
 #include "configfs.h"
 #include "procfs.h"
@@ -12,6 +13,7 @@ static int __init tcpdrop_init(void)
 {
 	int ret;
 
+	tcpdrop_claim_init();
 	ret = tcpdrop_abort_init();
 	if (ret)
 		return ret;

@@ -8,7 +8,7 @@
  * what matches both is protected all the time.
  *
  * Whoever drops looks for protection last, after he has claimed the socket and
- * right before the abort (see abort.c).  A write that protects publishes first,
+ * right before the abort (see claim.c).  A write that protects publishes first,
  * and waits then for the aborts of matching sockets that are claimed: one that is
  * not has yet to look, and finds what was published.
  *
@@ -16,7 +16,7 @@
  * numbers and addresses are used again, and nothing here is to hold a namespace.
  *
  * Locks: who writes to a rule holds the lock of its directory, under which those
- * of the static key, net_rwsem and the claims of abort.c are taken one after
+ * of the static key, net_rwsem and the claims are taken one after
  * another, and protections_lock, a leaf.  Readers are in a read side of RCU.
  */
 #include <linux/atomic.h>
@@ -39,7 +39,7 @@
 #include <net/netns/generic.h>
 #include <net/sock.h>
 
-#include "abort.h"
+#include "claim.h"
 #include "nets.h"
 #include "protect.h"
 #include "ranges.h"
@@ -329,7 +329,7 @@ static int check_write(const struct tcpdrop_protection *old, const struct tcpdro
 /* @new was published; @old is withdrawn when nobody drops any more what @new has. */
 static int replace(struct tcpdrop_protection *old, struct tcpdrop_protection *new)
 {
-	int ret = tcpdrop_abort_wait(is_concerned, new);
+	int ret = tcpdrop_claim_wait(is_concerned, new);
 
 	if (ret)
 		withdraw(new);
