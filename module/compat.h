@@ -178,4 +178,23 @@ static inline bool destroy_orphan(struct sock *sk)
 #endif
 }
 
+/*
+ * TCPDROP_NO_MPTCP_DISCONNECT: disconnect() of a connection of MPTCP is no end of it.
+ * It is since 5.17; the timer, which came later and to 6.1 by a stable release,
+ * says that it is the one with all its corrections.  Delete with support for
+ * 5.10 and 5.15.
+ */
+#ifndef KERNEL_HAS_mptcp_tout_timer
+#define TCPDROP_NO_MPTCP_DISCONNECT
+#endif
+
+static inline bool can_end_mptcp(void)
+{
+#ifdef TCPDROP_NO_MPTCP_DISCONNECT
+	return false;
+#else
+	return IS_ENABLED(CONFIG_MPTCP);
+#endif
+}
+
 #endif /* TCPDROP_COMPAT_H */

@@ -46,6 +46,7 @@ static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
 	if (!it)
 		return NULL;
 	it->bucket = bucket;
+	INIT_LIST_HEAD(&it->subflow);
 	list_add_tail(&it->list, &set->list);
 	return it;
 }
@@ -160,6 +161,7 @@ int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
 void tcpdrop_deferred_remove(struct tcpdrop_deferred *it)
 {
 	list_del(&it->list);
+	list_del(&it->subflow);
 	if (it->entry.sk) {
 		tcpdrop_owner_unwatch(&it->catch);
 		hlist_del(&it->hash);

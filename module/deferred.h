@@ -9,8 +9,11 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "claim.h"
 #include "owner.h"
 #include "walk.h"
+
+struct tcpdrop_mptcp;
 
 /**
  * struct tcpdrop_deferred - a socket or a bucket to come back to
@@ -23,6 +26,9 @@
  *         again if another object has them now
  * @failed: not to be tried again
  * @catch: watches the socket's owner
+ * @conn: the connection of MPTCP that it is a subflow of, if it is; not owned
+ * @subflow: in the list of that
+ * @claim: of the socket, while that connection is being ended
  */
 struct tcpdrop_deferred {
 	struct list_head list;
@@ -32,6 +38,9 @@ struct tcpdrop_deferred {
 	bool exact;
 	bool failed;
 	struct tcpdrop_owner_catch catch;
+	struct tcpdrop_mptcp *conn;
+	struct list_head subflow;
+	struct tcpdrop_claim claim;
 };
 
 /**

@@ -24,13 +24,16 @@
 #include <net/sock.h>
 
 #include "abort.h"
+#include "claim.h"
 #include "deferred.h"
 #include "drop.h"
+#include "mptcp.h"
 #include "owner.h"
 #include "pace.h"
 #include "protect.h"
 #include "rule.h"
 #include "signals.h"
+#include "sock.h"
 #include "trace.h"
 #include "walk.h"
 
@@ -69,6 +72,7 @@ void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
 		.walk = *walk,
 		.result = result,
 		.err = err,
+		.mptcp_patience = DROP_OWNER_PATIENCE,
 	};
 	tcpdrop_deferred_init(&d->deferred);
 	tcpdrop_pace_init(&d->pace, walk->rule->options.rate);
@@ -246,6 +250,10 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 
 	for (i = 0; i < d->batch.nr && may_drop(d); i++) {
 		cond_resched();
+		if (tcpdrop_mptcp_has(v[i].sk)) {
+			defer_sock(d, &v[i], bucket, false);
+			continue;
+		}
 		switch (tcpdrop_abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
 		case ABORT_DONE:
 			count_done(d, &v[i]);
@@ -337,6 +345,8 @@ static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 	switch (verdict) {
 	case ABORT_DONE:
 		count_done(d, &it->entry);
+		if (it->conn)
+			it->conn->dropped = true;
 		break;
 	case ABORT_GONE:
 		defer_bucket(d, it->bucket, it->exact ? &it->entry.conn : NULL);
@@ -458,6 +468,207 @@ static void drop_children(struct tcpdrop_dropper *d)
 	tcpdrop_batch_free(&parents);
 }
 
+/* The time that owners have stands still while the next drop has to wait. */
+static unsigned long owners_time(const struct tcpdrop_dropper *d)
+{
+	return jiffies - d->pace.slept;
+}
+
+/* Of a longer time between two looks no more than STANDSTILL counts. */
+static void wait_for_owners(const struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net,
+			    unsigned long *before, unsigned long *patience)
+{
+	unsigned long now;
+
+	if (tcpdrop_pace_is_due(&d->pace))
+		tcpdrop_owner_net_wait(net);
+	now = owners_time(d);
+	*patience -= min3(*patience, now - *before, STANDSTILL);
+	*before = now;
+}
+
+/*
+ * Connections of MPTCP, whose subflows have all been deferred.  Those of which
+ * every subflow is to be dropped are ended as a whole, before the subflows have
+ * their turn, since MPTCP can tell the peer only as long as it has a subflow.
+ * What is left then, as its owner was busy or in the middle of something, has its
+ * subflows dropped, and is ended after that, if none is left; so is all that the
+ * peer is not to be told of.  To end one is to wait for its subflows, so nothing
+ * may have been caught meanwhile.
+ */
+
+static void note_connection(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
+			    struct tcpdrop_deferred *it)
+{
+	if (tcpdrop_mptcp_note(conns, it))
+		tcpdrop_drop_stop(d, -ENOMEM);
+}
+
+static void forget_subflow(struct tcpdrop_deferred *it)
+{
+	tcpdrop_claim_drop(&it->claim);
+	list_del_init(&it->subflow);
+}
+
+/* Of what is deferred, leaves @conn those subflows that it still has. */
+static bool all_match(struct tcpdrop_dropper *d, struct tcpdrop_mptcp *conn,
+		      unsigned int *matched)
+{
+	struct tcpdrop_deferred *it, *next;
+
+	*matched = 0;
+	list_for_each_entry_safe(it, next, &conn->subflows, subflow) {
+		if (!tcpdrop_sock_is_linked(it->entry.sk))
+			forget_subflow(it);
+		else if (tcpdrop_walk_rematch(&d->walk, it->entry.sk, &it->entry.conn))
+			++*matched;
+		else
+			return false;
+	}
+	return true;
+}
+
+/* Whether a connection, which we own, is to end with what is dropped of it. */
+static bool is_to_end(struct tcpdrop_dropper *d, struct tcpdrop_mptcp *conn)
+{
+	u64 max = d->walk.rule->options.max;
+	unsigned int matched;
+
+	if (!tcpdrop_mptcp_is_up(conn) || !all_match(d, conn, &matched))
+		return false;
+	if (matched && tcpdrop_drop_is_done(d))
+		return false;
+	if (max && atomic_long_read(&d->result->dropped) + matched > max)
+		return false;
+	return (matched || conn->dropped) && matched >= conn->live;
+}
+
+static void count_subflows(struct tcpdrop_dropper *d, struct tcpdrop_mptcp *conn)
+{
+	struct tcpdrop_deferred *it, *next;
+
+	list_for_each_entry_safe(it, next, &conn->subflows, subflow)
+		if (!tcpdrop_sock_is_linked(it->entry.sk))
+			note_verdict(d, it, ABORT_DONE);
+}
+
+static void unclaim_subflows(struct tcpdrop_mptcp *conn)
+{
+	struct tcpdrop_deferred *it;
+
+	list_for_each_entry(it, &conn->subflows, subflow)
+		tcpdrop_claim_drop(&it->claim);
+}
+
+static bool claim_subflows(struct tcpdrop_mptcp *conn)
+{
+	struct tcpdrop_deferred *it;
+
+	list_for_each_entry(it, &conn->subflows, subflow) {
+		if (!tcpdrop_claim_take(&it->claim, it->entry.sk)) {
+			unclaim_subflows(conn);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* One of which somebody else aborts a subflow at this moment stays open. */
+static void try_connection(struct tcpdrop_dropper *d, struct tcpdrop_mptcp *conn,
+			   struct tcpdrop_owner_net *net)
+{
+	if (!tcpdrop_mptcp_own(conn, net))
+		return;
+	conn->open = !claim_subflows(conn);
+	if (!conn->open) {
+		if (is_to_end(d, conn))
+			conn->ended = tcpdrop_mptcp_end(conn);
+		unclaim_subflows(conn);
+	}
+	release_sock(conn->sk);
+	if (conn->ended)
+		count_subflows(d, conn);
+}
+
+static void unwatch_connections(struct tcpdrop_mptcp_set *conns)
+{
+	struct tcpdrop_mptcp *conn;
+
+	list_for_each_entry(conn, &conns->list, list)
+		tcpdrop_owner_unwatch(&conn->catch);
+}
+
+/* To end what has lost its subflows already takes no time of its own. */
+static void wait_for_turn(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
+			  const struct tcpdrop_mptcp *conn)
+{
+	if (list_empty(&conn->subflows) || tcpdrop_pace_is_due(&d->pace))
+		return;
+	unwatch_connections(conns);
+	may_drop(d);
+}
+
+/* Returns whether there is any left that has an owner. */
+static bool try_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
+			    struct tcpdrop_owner_net *net)
+{
+	struct tcpdrop_mptcp *conn;
+	bool left = false;
+
+	list_for_each_entry(conn, &conns->list, list) {
+		cond_resched();
+		if (!conn->open)
+			continue;
+		wait_for_turn(d, conns, conn);
+		try_connection(d, conn, net);
+		left = left || conn->open;
+	}
+	return left;
+}
+
+static void try_open_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
+{
+	unsigned long before = owners_time(d);
+	struct tcpdrop_owner_net net;
+
+	if (tcpdrop_mptcp_count(conns, &d->walk)) {
+		tcpdrop_drop_stop(d, -ENOMEM);
+		return;
+	}
+	tcpdrop_owner_net_init(&net);
+	while (try_connections(d, conns, &net) && d->mptcp_patience && !must_stop(d))
+		wait_for_owners(d, &net, &before, &d->mptcp_patience);
+	unwatch_connections(conns);
+}
+
+static void drop_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
+{
+	struct tcpdrop_deferred *it;
+	struct tcpdrop_mptcp *conn;
+
+	list_for_each_entry(it, &d->deferred.list, list)
+		note_connection(d, conns, it);
+	if (list_empty(&conns->list) || d->walk.rule->options.silent)
+		return;
+	list_for_each_entry(conn, &conns->list, list)
+		conn->open = true;
+	try_open_connections(d, conns);
+}
+
+/* Those whose subflows were dropped one by one. */
+static void end_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
+{
+	struct tcpdrop_mptcp *conn;
+	bool any = false;
+
+	list_for_each_entry(conn, &conns->list, list) {
+		conn->open = conn->dropped && !conn->ended;
+		any = any || conn->open;
+	}
+	if (any)
+		try_open_connections(d, conns);
+}
+
 /* What was deferred has its turn again. */
 
 static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
@@ -482,16 +693,19 @@ static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
 }
 
-static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
-		      struct tcpdrop_owner_net *net)
+static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
+		      struct tcpdrop_deferred *it, struct tcpdrop_owner_net *net)
 {
 	struct sock *sk = it->entry.sk;
 
 	if (it->failed)
 		return;
-	if (sk && tcpdrop_protect_find_linked(sk))
+	if (sk && tcpdrop_protect_find_linked(sk)) {
 		tcpdrop_deferred_remove(it);
-	else if (!sk)
+		return;
+	}
+	note_connection(d, conns, it);
+	if (!sk)
 		look_again(d, it);
 	else if (sk_fullsock(sk) && !tcpdrop_abort_is_child(sk))
 		note_verdict(d, it, catch_and_abort(d, it, net));
@@ -501,7 +715,8 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 }
 
 /* Returns whether there is anything left to try. */
-static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
+static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
+		    struct tcpdrop_owner_net *net)
 {
 	struct tcpdrop_deferred *it, *next;
 	bool left = false;
@@ -510,17 +725,11 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net)
 	list_for_each_entry_safe(it, next, &d->deferred.list, list) {
 		if (!may_drop(d))
 			return false;
-		try_again(d, it, net);
+		try_again(d, conns, it, net);
 	}
 	list_for_each_entry(it, &d->deferred.list, list)
 		left = left || !it->failed;
 	return left;
-}
-
-/* The time that owners have stands still while the next drop has to wait. */
-static unsigned long owners_time(const struct tcpdrop_dropper *d)
-{
-	return jiffies - d->pace.slept;
 }
 
 /**
@@ -536,25 +745,25 @@ static unsigned long owners_time(const struct tcpdrop_dropper *d)
  */
 void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 {
-	unsigned long now, before = owners_time(d);
+	unsigned long before = owners_time(d);
+	struct tcpdrop_mptcp_set conns;
 	struct tcpdrop_owner_net net;
 	struct tcpdrop_deferred *it;
 
 	if (list_empty(&d->deferred.list))
 		return;
 
+	tcpdrop_mptcp_init(&conns);
+	drop_connections(d, &conns);
 	tcpdrop_owner_net_init(&net);
-	while (try_all(d, &net) && *patience) {
-		if (tcpdrop_pace_is_due(&d->pace))
-			tcpdrop_owner_net_wait(&net);
-		now = owners_time(d);
-		*patience -= min3(*patience, now - before, STANDSTILL);
-		before = now;
-	}
+	while (try_all(d, &conns, &net) && *patience)
+		wait_for_owners(d, &net, &before, patience);
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d) &&
 		    !tcpdrop_protect_find_linked(it->entry.sk))
 			count_failed(d, &it->entry);
 	tcpdrop_deferred_free(&d->deferred);
+	end_connections(d, &conns);
+	tcpdrop_mptcp_free(&conns);
 }

@@ -57,6 +57,8 @@ struct tcpdrop_drop_result {
  *            all the others
  * @watches: of these, some are to be caught
  * @pace: when the next drop is due; where there is a rate, nobody shares the work
+ * @mptcp_patience: how long it still waits for owners of connections of MPTCP, in
+ *                  jiffies
  */
 struct tcpdrop_dropper {
 	const char *name;
@@ -71,6 +73,7 @@ struct tcpdrop_dropper {
 	struct tcpdrop_deferred_set deferred;
 	bool watches;
 	struct tcpdrop_pace pace;
+	unsigned long mptcp_patience;
 };
 
 void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,

@@ -198,17 +198,23 @@ static void look_at_listeners(struct tcpdrop_walk *walk)
 	walk->end += listen_table_size(part->hashinfo);
 }
 
+static int look_at_nets(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends)
+{
+	if (walk->nets.net)
+		look_at(walk, walk->nets.net, ends);
+	else if (walk->nets.nr)
+		return look_at_several(walk, ends);
+	return 0;
+}
+
 static int find_parts(struct tcpdrop_walk *walk)
 {
 	const struct tcpdrop_rule *rule = walk->rule;
 	struct tcpdrop_conn ends;
 	bool exact = tcpdrop_rule_exact(rule, &ends);
-	int ret = 0;
+	int ret;
 
-	if (walk->nets.net)
-		look_at(walk, walk->nets.net, exact ? &ends : NULL);
-	else if (walk->nets.nr)
-		ret = look_at_several(walk, exact ? &ends : NULL);
+	ret = look_at_nets(walk, exact ? &ends : NULL);
 	if (!ret && walk->nr_parts && !exact && rule->states & TCPF_LISTEN)
 		look_at_listeners(walk);
 	return ret;
@@ -240,11 +246,11 @@ int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule
 	return ret;
 }
 
+static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
+
 static void init_everything(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends)
 {
-	static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
-
 	*walk = (struct tcpdrop_walk){ .rule = &everything, .ends = ends, .nets.net = net };
 	look_at(walk, net, ends);
 }
@@ -290,6 +296,31 @@ void tcpdrop_walk_exit(struct tcpdrop_walk *walk)
 	tcpdrop_nets_put(&walk->nets);
 }
 
+/**
+ * tcpdrop_walk_init_whole() - prepare to look for all connections of another walk's namespaces
+ * @walk: the walk, to be given back by tcpdrop_walk_exit_whole() if this succeeds
+ * @of: the other walk, which holds the namespaces; must outlive this one
+ *
+ * Those too that are not to be dropped.
+ *
+ * Context: process context; may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int tcpdrop_walk_init_whole(struct tcpdrop_walk *walk, const struct tcpdrop_walk *of)
+{
+	*walk = (struct tcpdrop_walk){ .rule = &everything, .exempt = true, .nets = of->nets };
+	return look_at_nets(walk, NULL);
+}
+
+/**
+ * tcpdrop_walk_exit_whole() - give back what tcpdrop_walk_init_whole() took
+ * @walk: the walk
+ */
+void tcpdrop_walk_exit_whole(struct tcpdrop_walk *walk)
+{
+	kvfree(walk->parts);
+}
+
 static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b)
 {
 	return a->sport == b->sport && a->dport == b->dport &&
@@ -321,7 +352,7 @@ static bool walk_match(const struct tcpdrop_walk *walk, const struct tcpdrop_par
 	if (walk->ends && !same_ends(conn, walk->ends))
 		return false;
 	return tcpdrop_sock_match(walk->rule, sk, conn->state) &&
-	       !is_exempt(walk, sk, conn->state);
+	       (walk->exempt || !is_exempt(walk, sk, conn->state));
 }
 
 static void walk_chain(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,

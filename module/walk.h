@@ -35,6 +35,7 @@ struct tcpdrop_part {
  * struct tcpdrop_walk - what to look through
  * @rule: the rule that chooses the sockets, made by tcpdrop_rule_copy()
  * @ends: the only ends that match, NULL for any
+ * @exempt: what is not to be dropped matches as well
  * @nets: the namespaces, held by the walk or by its user
  * @own: the parts, if @parts is NULL
  * @parts: the parts, in the order of their numbers
@@ -48,6 +49,7 @@ struct tcpdrop_part {
 struct tcpdrop_walk {
 	const struct tcpdrop_rule *rule;
 	const struct tcpdrop_conn *ends;
+	bool exempt;
 	struct tcpdrop_nets nets;
 	struct tcpdrop_part own[2];
 	struct tcpdrop_part *parts;
@@ -103,6 +105,8 @@ void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net);
 void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends);
 void tcpdrop_walk_exit(struct tcpdrop_walk *walk);
+int tcpdrop_walk_init_whole(struct tcpdrop_walk *walk, const struct tcpdrop_walk *of);
+void tcpdrop_walk_exit_whole(struct tcpdrop_walk *walk);
 void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg);
 unsigned int tcpdrop_walk_nr_parents(const struct tcpdrop_walk *walk);
