@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What not every kernel or not every program has: hash tables of a namespace's
- * own, MPTCP, kTLS, two ends that open at once, a listener that is closed while
- * its children are being dropped.
+ * own, kTLS, two ends that open at once, a listener that is closed while its
+ * children are being dropped.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +18,6 @@
 
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -122,150 +117,6 @@ TEST_F(private_table, is_where_exact_ends_are_looked_for)
 	EXPECT_EQ(ECONNABORTED, sock_error(conn.fd));
 	EXPECT_TRUE(sock_talks(other.fd, other.peer));
 	EXPECT_TRUE(sock_talks(self->outside.fd, self->outside.peer));
-}
-
-/*
- * MPTCP. Its subflows are what is in the tables; where one of the ends does not
- * speak it, the connection falls back to TCP. The target is an end that does.
- */
-FIXTURE(mptcp)
-{
-	struct rule rule;
-	struct ends ends;
-	int listener;
-	int target;
-	int peer;
-};
-
-FIXTURE_VARIANT(mptcp)
-{
-	int listener;
-	int client;
-	bool passive;		/* the target is the end that the listener made */
-};
-
-FIXTURE_VARIANT_ADD(mptcp, both_ends) {
-	.listener = IPPROTO_MPTCP, .client = IPPROTO_MPTCP, .passive = false,
-};
-
-FIXTURE_VARIANT_ADD(mptcp, client_falls_back) {
-	.listener = 0, .client = IPPROTO_MPTCP, .passive = false,
-};
-
-FIXTURE_VARIANT_ADD(mptcp, server_falls_back) {
-	.listener = IPPROTO_MPTCP, .client = 0, .passive = true,
-};
-
-FIXTURE_SETUP(mptcp)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(sin);
-	int client, server;
-
-	REQUIRE_TCPDROP();
-	ASSERT_EQ(0, netns_new());
-	client = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-	if (client < 0 && errno == EPROTONOSUPPORT)
-		KERNEL_HAS_NO("MPTCP");
-	ASSERT_LE(0, client);
-	close(client);
-
-	self->listener = socket(AF_INET, SOCK_STREAM, variant->listener);
-	client = socket(AF_INET, SOCK_STREAM, variant->client);
-	ASSERT_EQ(0, bind(self->listener, (struct sockaddr *)&sin, sizeof(sin)));
-	ASSERT_EQ(0, listen(self->listener, 1));
-	ASSERT_EQ(0, getsockname(self->listener, (struct sockaddr *)&sin, &len));
-	ASSERT_EQ(0, connect(client, (struct sockaddr *)&sin, sizeof(sin)));
-	server = accept(self->listener, NULL, NULL);
-	ASSERT_LE(0, server);
-	/* Only with data in both directions is it decided what they speak. */
-	ASSERT_TRUE(sock_talks(client, server));
-
-	self->target = variant->passive ? server : client;
-	self->peer = variant->passive ? client : server;
-	ASSERT_EQ(0, ends_of(self->target, &self->ends));
-	ASSERT_EQ(0, rule_new(&self->rule, "features"));
-	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->ends));
-	ASSERT_EQ(0, rule_set(&self->rule, "state", "ESTABLISHED"));
-}
-
-FIXTURE_TEARDOWN(mptcp)
-{
-	EXPECT_EQ(0, rule_remove(&self->rule));
-}
-
-static bool poll_says(int fd, short events)
-{
-	struct pollfd event = { .fd = fd };
-
-	return poll(&event, 1, 0) == 1 && (event.revents & events) == events;
-}
-
-TEST_F(mptcp, subflows_are_dropped_and_their_peers_told)
-{
-	EXPECT_EQ(1, rule_count(&self->rule));
-
-	ASSERT_EQ(0, rule_commit(&self->rule));
-
-	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
-	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
-	EXPECT_TRUE(WAIT_UNTIL(!is_linked(&self->ends)));
-}
-
-/* Not told of its last subflow, an MPTCP connection waits for another. */
-TEST_F_TIMEOUT(mptcp, connections_end_at_once_or_when_they_give_up, 180)
-{
-	int64_t end = clock_ms() + 150 * 1000;
-	bool fallback = !variant->listener || !variant->client;
-	char byte;
-
-	/* Only later kernels let one choose: 6.1 takes a minute. */
-	file_write("/proc/sys/net/mptcp/close_timeout", "1");
-	ASSERT_EQ(0, rule_commit(&self->rule));
-
-	if (fallback) {
-		EXPECT_TRUE(WAIT_UNTIL(poll_says(self->target, POLLERR | POLLHUP)));
-		EXPECT_EQ(-1, recv(self->target, &byte, 1, 0));
-		EXPECT_EQ(ECONNABORTED, errno);
-		EXPECT_TRUE(WAIT_UNTIL(poll_says(self->peer, POLLERR | POLLHUP)));
-		EXPECT_EQ(-1, recv(self->peer, &byte, 1, 0));
-		EXPECT_EQ(ECONNRESET, errno);
-		return;
-	}
-	while (!poll_says(self->target, POLLHUP) && clock_ms() < end)
-		pause_ms(100);
-	EXPECT_TRUE(poll_says(self->target, POLLHUP));
-	EXPECT_EQ(-1, send(self->target, "x", 1, MSG_NOSIGNAL));
-	EXPECT_EQ(EPIPE, errno);
-}
-
-/* Of MPTCP its kernel refuses that: the subflow is not all that a listener has. */
-TEST_F(mptcp, listeners_are_dropped_if_plain_and_else_counted_as_failed)
-{
-	bool plain = !variant->listener;
-	struct sockaddr_in sin;
-	socklen_t len = sizeof(sin);
-	int client;
-
-	ASSERT_EQ(0, getsockname(self->listener, (struct sockaddr *)&sin, &len));
-	ASSERT_EQ(0, rule_clear_ends(&self->rule));
-	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", ntohs(sin.sin_port)));
-	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
-
-	ASSERT_EQ(0, rule_commit(&self->rule));
-
-	EXPECT_EQ(1, rule_result(&self->rule, "matched"));
-	EXPECT_EQ(plain, rule_result(&self->rule, "dropped"));
-	EXPECT_EQ(!plain, rule_result(&self->rule, "failed"));
-	EXPECT_EQ(!plain, rule_result(&self->rule, "remaining"));
-	client = socket(AF_INET, SOCK_STREAM, variant->client);
-	ASSERT_LE(0, client);
-	EXPECT_EQ(plain ? -1 : 0, connect(client, (struct sockaddr *)&sin, sizeof(sin)));
-	if (plain)
-		EXPECT_EQ(ECONNREFUSED, errno);
-	EXPECT_TRUE(sock_talks(self->target, self->peer));
 }
 
 /*
