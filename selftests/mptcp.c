@@ -572,6 +572,56 @@ TEST_F(subflows, are_not_more_than_max_together)
 	expect_both_end(_metadata, self->fd);
 }
 
+TEST_F(subflows, of_which_one_is_protected_carry_the_connection_on)
+{
+	struct rule protection;
+
+	ASSERT_EQ(0, join_from(SECOND));
+	ASSERT_TRUE(WAIT_UNTIL(has_joined(&self->rule)));
+	ASSERT_TRUE(sock_talks(self->fd[0], self->fd[1]));
+	ASSERT_EQ(0, rule_new(&protection, "mptcp-protection"));
+	ASSERT_EQ(0, rule_set(&protection, "saddr", SECOND));
+	ASSERT_EQ(0, rule_set(&protection, "protect", "yes"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	EXPECT_TRUE(sock_talks(self->fd[0], self->fd[1]));
+	ASSERT_EQ(0, rule_remove(&protection));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	expect_both_end(_metadata, self->fd);
+}
+
+TEST_F(subflows, all_dropped_at_a_rate_end_their_connection)
+{
+	ASSERT_EQ(0, join_from(SECOND));
+	ASSERT_TRUE(WAIT_UNTIL(has_joined(&self->rule)));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "10"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(2, rule_result(&self->rule, "dropped"));
+	expect_both_end(_metadata, self->fd);
+}
+
+/* The peer knows nothing of it, and has what it had. */
+TEST_F(subflows, all_dropped_in_silence_end_their_connection_at_this_end)
+{
+	ASSERT_EQ(0, join_from(SECOND));
+	ASSERT_TRUE(WAIT_UNTIL(has_joined(&self->rule)));
+	ASSERT_EQ(0, rule_set(&self->rule, "reset", "no"));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+
+	EXPECT_EQ(2, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	expect_end(_metadata, self->fd[0], ECONNABORTED);
+	EXPECT_FALSE(poll_says(self->fd[1], POLLHUP));
+}
+
 static void *join_all(void *arg)
 {
 	char addr[32];
