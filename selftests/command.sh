@@ -1,114 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# tcpdrop(8): its forms, its messages, its exit codes and what it drops, under each shell at hand.
+# tcpdrop(8): FreeBSD's forms, its messages, its exit codes and what it drops, under each shell at hand.
 # shellcheck disable=SC2317 # the functions are called by claims
 
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-
-usage='usage: tcpdrop local-address local-port foreign-address foreign-port
-       tcpdrop local-address:local-port foreign-address:foreign-port
-       tcpdrop local-address.local-port foreign-address.foreign-port
-       tcpdrop [-l] -a
-       tcpdrop [-l] -C cc-algo [-S stack] [-s state]
-       tcpdrop [-l] [-C cc-algo] -S stack [-s state]
-       tcpdrop [-l] [-C cc-algo] [-S stack] -s state'
-
-find_command()
-{
-	local file
-
-	for file in "$DIR/../scripts/tcpdrop" "$DIR/../../scripts/tcpdrop" "$(command -v tcpdrop)"; do
-		[ ! -e "$file" ] || break
-	done
-	[ -e "$file" ] || skip_all "needs scripts/tcpdrop"
-	readlink -f "$file"
-}
-
-# make_command DIR SHELL: a tcpdrop that the shell runs.
-make_command()
-{
-	mkdir -p "$1"
-	sed "1s|.*|#!$(command -v "${2%% *}")${2#"${2%% *}"}|" "$the_command" >"$1/tcpdrop"
-	chmod +x "$1/tcpdrop"
-}
-
-# Under a shell: its name, the directory with its tcpdrop, and a claim.
-under()
-{
-	local name=$1 PATH=$2:$PATH
-	shift 2
-
-	export PATH
-	shell=$name
-	"$@"
-}
-
-# Pieces of expected output: the ends of a connection as the command prints and takes them.
-
-reversed()
-{
-	# shellcheck disable=SC2086 # into words
-	set -- $1
-	echo "$3 $4 $1 $2"
-}
-
-dropped()
-{
-	printf '%s: dropped\n' "$@"
-}
-
-both_dropped()
-{
-	dropped "$1" "$(reversed "$1")"
-}
-
-no_such_process()
-{
-	printf 'tcpdrop: %s: No such process\n' "$@"
-}
-
-expect_success()
-{
-	expect_exit 0
-	expect_err
-	expect_out "$1"
-}
-
-expect_failure()
-{
-	expect_exit 1
-	expect_out
-	expect_err "$1"
-}
-
-# A command that is held where it writes more than a pipe takes, until somebody reads.
-
-make_fifo()
-{
-	mkfifo "$tmp/fifo"
-	defer rm "$tmp/fifo"
-}
-
-# Sets command to the process, whose group is its own. A shell's background jobs ignore some signals.
-start_command()
-{
-	setsid env --default-signal "$@" >"$tmp/fifo" 2>"$tmp/err" &
-	command=$!
-}
-
-# Read what it writes from file 9, and wait for its end.
-end_command()
-{
-	cat <&9 >"$tmp/report"
-	exec 9<&-
-	status=0
-	wait "$command" || status=$?
-}
-
-sockets_are()
-{
-	[ "$(count_sockets)" = "$1" ]
-}
+. "$DIR/command_lib.sh"
 
 # What is typed wrong.
 
@@ -144,7 +40,10 @@ claim_usage_errors()
 	claim_usage_error "-a with -C" -C cubic -a
 	claim_usage_error "-a with -S" -a -S tls
 	claim_usage_error "an unknown option" -x
-	claim_usage_error "-h" -h
+	claim_usage_error "-n alone" -n
+	claim_usage_error "-j alone" -j
+	claim_usage_error "-j with operands" -j 127.0.0.1 80 127.0.0.1 81
+	claim_usage_error "-j with -a" -j -a
 	claim_usage_error "--help" --help
 	claim_usage_error "an unknown option beside a good one" -a -n
 	claim_usage_error "-s without its argument" -s
@@ -522,13 +421,6 @@ drops_all()
 	expect_alive after
 }
 
-expect_listed()
-{
-	expect_exit 0
-	expect_err
-	expect_out_sorted "$(printf 'tcpdrop %s\n' "$@")"
-}
-
 lists_all()
 {
 	local four six
@@ -662,29 +554,6 @@ drops_none()
 	run tcpdrop "$@"
 	expect_success
 	expect_alive bystander
-}
-
-is_in()
-{
-	[ -n "$(ss -Htan state "$1")" ]
-}
-
-# A connection that its client has half closed: FIN_WAIT_2 here, CLOSE_WAIT there.
-make_half_closed()
-{
-	ask connect half 127.0.0.1
-	half_closed=$answer
-	ask shut half client
-	wait_for is_in fin-wait-2
-	wait_for is_in close-wait
-}
-
-make_time_wait()
-{
-	ask connect finished 127.0.0.1
-	time_wait=$answer
-	ask finish finished client
-	wait_for is_in time-wait
 }
 
 drops_established()
@@ -879,11 +748,6 @@ drops_no_reno()
 	expect_alive reno
 }
 
-rules_are()
-{
-	[ "$(rules_there)" = "$1" ]
-}
-
 # A list that nobody reads keeps the command and its rule waiting.
 leaves_no_rule()
 {
@@ -1010,20 +874,6 @@ usage_comes_first()
 	expect_failure "$usage"
 	run without_module tcpdrop nonesuch.test 80 127.0.0.1 80
 	expect_err_like 'tcpdrop: getaddrinfo: nonesuch.test port 80: *'
-}
-
-write_hosts()
-{
-	cat >"$tmp/hosts" <<-'END'
-		127.0.0.1 localhost ip4.test twice.test
-		::1 localhost ip6.test
-		127.1.0.1 local.test
-		127.1.0.2 local.test
-		127.2.0.1 foreign.test
-		127.2.0.2 foreign.test
-		127.0.0.1 twice.test
-	END
-	mount --bind "$tmp/hosts" /etc/hosts
 }
 
 in_own_namespaces "$@"

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
+# What the tests of tcpdrop(8) share.
+
+usage='usage: tcpdrop local-address local-port foreign-address foreign-port
+       tcpdrop local-address:local-port foreign-address:foreign-port
+       tcpdrop local-address.local-port foreign-address.foreign-port
+       tcpdrop [-l] -a
+       tcpdrop [-l] -C cc-algo [-S stack] [-s state]
+       tcpdrop [-l] [-C cc-algo] -S stack [-s state]
+       tcpdrop [-l] [-C cc-algo] [-S stack] -s state
+       tcpdrop [-l | -n] [-j] attribute=value ...'
+
+find_command()
+{
+	local file
+
+	for file in "$DIR/../scripts/tcpdrop" "$DIR/../../scripts/tcpdrop" "$(command -v tcpdrop)"; do
+		[ ! -e "$file" ] || break
+	done
+	[ -e "$file" ] || skip_all "needs scripts/tcpdrop"
+	readlink -f "$file"
+}
+
+# make_command DIR SHELL: a tcpdrop that the shell runs.
+make_command()
+{
+	mkdir -p "$1"
+	sed "1s|.*|#!$(command -v "${2%% *}")${2#"${2%% *}"}|" "$the_command" >"$1/tcpdrop"
+	chmod +x "$1/tcpdrop"
+}
+
+# Under a shell: its name, the directory with its tcpdrop, and a claim.
+under()
+{
+	local name=$1 PATH=$2:$PATH
+	shift 2
+
+	export PATH
+	shell=$name
+	"$@"
+}
+
+# Pieces of expected output: the ends of a connection as the command prints and takes them.
+
+reversed()
+{
+	# shellcheck disable=SC2086 # into words
+	set -- $1
+	echo "$3 $4 $1 $2"
+}
+
+dropped()
+{
+	printf '%s: dropped\n' "$@"
+}
+
+both_dropped()
+{
+	dropped "$1" "$(reversed "$1")"
+}
+
+no_such_process()
+{
+	printf 'tcpdrop: %s: No such process\n' "$@"
+}
+
+expect_success()
+{
+	expect_exit 0
+	expect_err
+	expect_out "$1"
+}
+
+expect_failure()
+{
+	expect_exit 1
+	expect_out
+	expect_err "$1"
+}
+
+# A command that is held where it writes more than a pipe takes, until somebody reads.
+
+make_fifo()
+{
+	mkfifo "$tmp/fifo"
+	defer rm "$tmp/fifo"
+}
+
+# Sets command to the process, whose group is its own. A shell's background jobs ignore some signals.
+start_command()
+{
+	setsid env --default-signal "$@" >"$tmp/fifo" 2>"$tmp/err" &
+	command=$!
+}
+
+# Read what it writes from file 9, and wait for its end.
+end_command()
+{
+	cat <&9 >"$tmp/report"
+	exec 9<&-
+	status=0
+	wait "$command" || status=$?
+}
+
+sockets_are()
+{
+	[ "$(count_sockets)" = "$1" ]
+}
+
+expect_listed()
+{
+	expect_exit 0
+	expect_err
+	expect_out_sorted "$(printf 'tcpdrop %s\n' "$@")"
+}
+
+is_in()
+{
+	[ -n "$(ss -Htan state "$1")" ]
+}
+
+# A connection that its client has half closed: FIN_WAIT_2 here, CLOSE_WAIT there.
+make_half_closed()
+{
+	ask connect half 127.0.0.1
+	half_closed=$answer
+	ask shut half client
+	wait_for is_in fin-wait-2
+	wait_for is_in close-wait
+}
+
+make_time_wait()
+{
+	ask connect finished 127.0.0.1
+	time_wait=$answer
+	ask finish finished client
+	wait_for is_in time-wait
+}
+
+rules_are()
+{
+	[ "$(rules_there)" = "$1" ]
+}
+
+# write_hosts: names that the tests look up.
+write_hosts()
+{
+	cat >"$tmp/hosts" <<-'END'
+		127.0.0.1 localhost ip4.test twice.test
+		::1 localhost ip6.test
+		127.1.0.1 local.test
+		127.1.0.2 local.test
+		127.2.0.1 foreign.test
+		127.2.0.2 foreign.test
+		127.0.0.1 twice.test
+	END
+	mount --bind "$tmp/hosts" /etc/hosts
+}
