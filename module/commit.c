@@ -35,6 +35,7 @@
  * struct commit - what the workers on a commit share
  * @name: of the rule
  * @walk: what to look through
+ * @task: a signal to whom ends it; NULL if none does
  * @result: what was done so far
  * @next: the first bucket that nobody has claimed, counted from the first of
  *        @walk; runs on past the last
@@ -43,6 +44,7 @@
 struct commit {
 	const char *name;
 	struct tcpdrop_walk walk;
+	struct task_struct *task;
 	struct tcpdrop_drop_result *result;
 	atomic_long_t next;
 	int err;
@@ -110,7 +112,7 @@ static struct worker *workers_new(struct commit *commit, unsigned int nr)
 		tcpdrop_dropper_init(&workers[i].dropper, commit->name, &commit->walk,
 				     commit->result, &commit->err);
 		/* A signal to the committing task stops the others too: it waits for them. */
-		workers[i].dropper.task = current;
+		workers[i].dropper.task = commit->task;
 	}
 	return workers;
 }
@@ -226,15 +228,30 @@ void tcpdrop_commit_refused(const char *name, int err)
 	trace_tcpdrop_commit(name, 0, &nothing, err);
 }
 
-/* Accounts for a commit, which has dropped nothing if it was refused for max. */
-static void commit_ended(const struct commit *commit, int err)
+/* Adds a commit to the totals, which has dropped nothing if it was refused for max. */
+static void count_commit(const struct commit *commit, int err)
 {
 	if (err == -E2BIG)
 		tcpdrop_stats_refused();
 	else
 		tcpdrop_stats_commit(commit->result);
+}
+
+/* The walk is ready. */
+static int commit_walk(struct commit *commit, ktime_t start)
+{
+	int ret;
+
+	reset_result(commit->result);
+	ret = check_limit(commit);
+	if (!ret)
+		ret = drop_all(commit);
+
+	atomic_long_set(&commit->result->remaining, tcpdrop_walk_count(&commit->walk));
+	atomic_long_set(&commit->result->elapsed_us, ktime_us_delta(ktime_get(), start));
 	trace_tcpdrop_commit(commit->name, tcpdrop_nets_nr(&commit->walk.nets),
-			     commit->result, err);
+			     commit->result, ret);
+	return ret;
 }
 
 /**
@@ -255,7 +272,7 @@ static void commit_ended(const struct commit *commit, int err)
 int tcpdrop_commit_rule(const char *name, const struct tcpdrop_rule *rule,
 			struct tcpdrop_drop_result *result)
 {
-	struct commit commit = { .name = name, .result = result };
+	struct commit commit = { .name = name, .task = current, .result = result };
 	ktime_t start = ktime_get();
 	int ret;
 
@@ -265,16 +282,33 @@ int tcpdrop_commit_rule(const char *name, const struct tcpdrop_rule *rule,
 		return ret;
 	}
 
-	reset_result(result);
-	ret = check_limit(&commit);
-	if (!ret)
-		ret = drop_all(&commit);
-
-	atomic_long_set(&result->remaining, tcpdrop_walk_count(&commit.walk));
-	atomic_long_set(&result->elapsed_us, ktime_us_delta(ktime_get(), start));
-	commit_ended(&commit, ret);
+	ret = commit_walk(&commit, start);
+	count_commit(&commit, ret);
 	tcpdrop_walk_exit(&commit.walk);
 	return ret;
+}
+
+/**
+ * tcpdrop_commit_net() - drop every socket of one namespace that matches a rule
+ * @name: as for tcpdrop_commit_rule()
+ * @rule: likewise; the namespaces that it is about do not matter
+ * @net: the namespace, on which the caller has a reference
+ * @task: a signal to whom ends it; NULL if none does
+ * @result: told what was done, as it is done
+ *
+ * Who may is up to the caller, and so are the totals.
+ *
+ * Context: process context; may sleep, for long if there is much to drop.
+ * Return: as tcpdrop_commit_rule(), but no error of tcpdrop_walk_init().
+ */
+int tcpdrop_commit_net(const char *name, const struct tcpdrop_rule *rule, struct net *net,
+		       struct task_struct *task, struct tcpdrop_drop_result *result)
+{
+	struct commit commit = { .name = name, .task = task, .result = result };
+	ktime_t start = ktime_get();
+
+	tcpdrop_walk_init_rule(&commit.walk, net, rule);
+	return commit_walk(&commit, start);
 }
 
 /**

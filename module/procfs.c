@@ -32,13 +32,17 @@
 #include "compat.h"
 #include "conn.h"
 #include "drop.h"
+#include "once.h"
 #include "procfs.h"
 #include "signals.h"
 #include "stats.h"
 #include "walk.h"
 
-/* The longest line, its newline not counted. */
+/* The longest line that is no rule, its newline not counted. */
 #define LINE_LIMIT	256
+
+/* The length of a line that was too long and was not kept. */
+#define TOO_LONG	(ONCE_LINE_LIMIT + 1)
 
 /* How many lines of one write may be deferred together. */
 #define DEFERRED_MAX	1024
@@ -64,13 +68,15 @@ struct reader {
  * struct writer - a line that is being written
  * @lock: protects all the others; held while what is written is carried out
  * @line: what there is of a line whose end has not been written yet
- * @len: its length; LINE_LIMIT + 1 if it is too long and was not kept
+ * @rule: the same of one that does not fit there and is a rule; else NULL
+ * @len: its length, or TOO_LONG
  * @lines: how many lines the text has had that the line goes on with
  * @owner: the process that wrote it
  */
 struct writer {
 	struct mutex lock; /* see above */
 	char line[LINE_LIMIT + 1];
+	char *rule;
 	size_t len;
 	size_t lines;
 	struct pid *owner;
@@ -91,6 +97,7 @@ struct proc_file {
  * @lines: how many lines counted, those of the text before that it goes on with
  *         included
  * @malformed: how many of them did not parse
+ * @refused: how many of them were rules that matched more than they allow
  * @others: how many of them plainly were no connection
  * @done: how many lines of this write were carried out
  * @deferred: how many of them were deferred and are not settled
@@ -103,6 +110,7 @@ struct tally {
 	int err;
 	size_t lines;
 	size_t malformed;
+	size_t refused;
 	size_t others;
 	size_t done;
 	size_t deferred;
@@ -262,22 +270,66 @@ static int take_no_connection(struct tally *tally)
 	return 0;
 }
 
+static void add_result(struct tcpdrop_drop_result *sum, const struct tcpdrop_drop_result *part)
+{
+	unsigned int i;
+
+	atomic_long_add(atomic_long_read(&part->matched), &sum->matched);
+	atomic_long_add(atomic_long_read(&part->dropped), &sum->dropped);
+	atomic_long_add(atomic_long_read(&part->failed), &sum->failed);
+	for (i = 0; i < ARRAY_SIZE(sum->states); i++)
+		atomic_long_add(atomic_long_read(&part->states[i]), &sum->states[i]);
+}
+
+/*
+ * What lines before have deferred is settled first, lest it is counted twice.
+ * What was dropped until a signal came counts, though the line does not.
+ */
+static int take_rule(const char *line, struct tally *tally)
+{
+	struct tcpdrop_drop_result result = {};
+	int ret;
+
+	settle(tally);
+	ret = tcpdrop_once_commit(tally->dropper.walk.nets.net, line,
+				  tally->deaf ? NULL : current, &result);
+	if (ret == -EINVAL)
+		return take_malformed(tally);
+	if (ret == -E2BIG) {
+		tally->lines++;
+		tally->refused++;
+		return 0;
+	}
+	add_result(&tally->result, &result);
+	tally->lines += !ret;
+	tally->done += !ret;
+	return ret;
+}
+
+static char *line_of(struct writer *writer)
+{
+	return writer->rule ? writer->rule : writer->line;
+}
+
 /*
  * Carries out the line at hand, which is complete. Returns 0, or an error if
  * it has to be written again.
  */
 static int take_line(struct writer *writer, struct tally *tally)
 {
+	char *line = line_of(writer);
 	struct tcpdrop_conn ends;
 	int ret;
 
-	if (writer->len > LINE_LIMIT || memchr(writer->line, '\0', writer->len))
+	if (writer->len == TOO_LONG || memchr(line, '\0', writer->len))
 		return take_malformed(tally);
 
-	writer->line[writer->len] = '\0';
-	if (is_skipped(writer->line))
+	line[writer->len] = '\0';
+	if (is_skipped(line))
 		return 0;
-	ret = tcpdrop_conn_parse_ends(writer->line, &ends);
+	if (tcpdrop_once_is_rule(line, writer->len))
+		return take_rule(line, tally);
+	ret = tcpdrop_conn_parse_ends(line, &ends);
 	if (ret == -ENODATA)
 		return take_no_connection(tally);
 	if (ret)
@@ -289,14 +341,52 @@ static int take_line(struct writer *writer, struct tally *tally)
 	return ret;
 }
 
-static void append(struct writer *writer, const char *text, size_t len)
+/* A new line, for which a short buffer will do until it is known to be a long rule. */
+static void clear_line(struct writer *writer)
 {
-	if (writer->len + len > LINE_LIMIT) {
-		writer->len = LINE_LIMIT + 1;
-		return;
+	kfree(writer->rule);
+	writer->rule = NULL;
+	writer->len = 0;
+}
+
+/* Makes room for a rule; the writer's cgroup pays for it. */
+static int make_room(struct writer *writer)
+{
+	writer->rule = kmalloc(ONCE_LINE_LIMIT + 1, GFP_KERNEL_ACCOUNT);
+	if (!writer->rule)
+		return -ENOMEM;
+	memcpy(writer->rule, writer->line, writer->len);
+	return 0;
+}
+
+/* Could what there is, together with @text, be a rule? */
+static bool is_rule(struct writer *writer, const char *text, size_t len)
+{
+	size_t fits = min(len, LINE_LIMIT - writer->len);
+
+	memcpy(writer->line + writer->len, text, fits);
+	return tcpdrop_once_is_rule(writer->line, writer->len + fits);
+}
+
+/* Returns 0, or -ENOMEM with the line as it was. */
+static int append(struct writer *writer, const char *text, size_t len)
+{
+	int ret;
+
+	if (writer->len == TOO_LONG)
+		return 0;
+	if (writer->len + len > LINE_LIMIT && !writer->rule && is_rule(writer, text, len)) {
+		ret = make_room(writer);
+		if (ret)
+			return ret;
 	}
-	memcpy(writer->line + writer->len, text, len);
+	if (writer->len + len > (writer->rule ? ONCE_LINE_LIMIT : LINE_LIMIT)) {
+		writer->len = TOO_LONG;
+		return 0;
+	}
+	memcpy(line_of(writer) + writer->len, text, len);
 	writer->len += len;
+	return 0;
 }
 
 /*
@@ -313,17 +403,18 @@ static size_t take_text(struct writer *writer, struct tally *tally,
 	while ((newline = memchr(p, '\n', end - p))) {
 		cond_resched();
 		before = writer->len;
-		append(writer, p, newline - p);
-		*err = is_interrupted(tally) ? -ERESTARTSYS : take_line(writer, tally);
+		*err = append(writer, p, newline - p);
+		if (!*err)
+			*err = is_interrupted(tally) ? -ERESTARTSYS : take_line(writer, tally);
 		if (*err) {
 			writer->len = before;
 			return p - text;
 		}
-		writer->len = 0;
+		clear_line(writer);
 		p = newline + 1;
 	}
-	append(writer, p, end - p);
-	return len;
+	*err = append(writer, p, end - p);
+	return *err ? p - text : len;
 }
 
 /*
@@ -337,6 +428,8 @@ static int verdict(const struct writer *writer, struct tally *tally)
 
 	if (tally->malformed || (single && tally->others))
 		return -EINVAL;
+	if (tally->refused)
+		return -E2BIG;
 	if (atomic_long_read(&tally->result.failed))
 		return -EBUSY;
 	if (!single || atomic_long_read(&tally->result.dropped))
@@ -464,6 +557,7 @@ static struct proc_file *proc_file_new(struct net *net)
 static void proc_file_free(struct proc_file *pf)
 {
 	tcpdrop_batch_free(&pf->reader.batch);
+	kfree(pf->writer.rule);
 	put_pid(pf->writer.owner);
 	mutex_destroy(&pf->writer.lock);
 	kfree(pf);

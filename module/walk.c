@@ -207,6 +207,7 @@ static int look_at_nets(struct tcpdrop_walk *walk, const struct tcpdrop_conn *en
 	return 0;
 }
 
+/* Cannot fail for a single namespace. */
 static int find_parts(struct tcpdrop_walk *walk)
 {
 	const struct tcpdrop_rule *rule = walk->rule;
@@ -244,6 +245,25 @@ int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule
 	if (ret)
 		tcpdrop_nets_put(&walk->nets);
 	return ret;
+}
+
+/**
+ * tcpdrop_walk_init_rule() - prepare to look for what a rule matches in one namespace
+ * @walk: the walk; nothing has to be given back
+ * @net: the namespace, on which the caller has a reference for as long as the
+ *       walk lasts
+ * @rule: a rule made by tcpdrop_rule_copy(); must outlive the walk; which
+ *        namespaces it is about does not matter
+ *
+ * Who may look is up to the caller.
+ *
+ * Context: any.
+ */
+void tcpdrop_walk_init_rule(struct tcpdrop_walk *walk, struct net *net,
+			    const struct tcpdrop_rule *rule)
+{
+	*walk = (struct tcpdrop_walk){ .rule = rule, .nets.net = net };
+	find_parts(walk);
 }
 
 static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };

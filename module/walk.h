@@ -101,6 +101,8 @@ void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
 
 int tcpdrop_walk_init(struct tcpdrop_walk *walk, const struct tcpdrop_rule *rule);
+void tcpdrop_walk_init_rule(struct tcpdrop_walk *walk, struct net *net,
+			    const struct tcpdrop_rule *rule);
 void tcpdrop_walk_init_net(struct tcpdrop_walk *walk, struct net *net);
 void tcpdrop_walk_init_ends(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends);
