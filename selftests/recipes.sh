@@ -317,6 +317,128 @@ tls_clients()
 	bystander 192.0.2.1 6379
 }
 
+# In one line.
+
+# job_works DOCUMENT N FUNCTION: the Nth of the six lines, which all are short.
+job_works()
+{
+	local line
+
+	block "$1" jobs
+	line=$(sed -n "$2p" "$tmp/block" | sed 's/ *#.*//')
+	expect_equal "the number of jobs" "$(wc -l <"$tmp/block")" 6
+	[[ $line == "tcpdrop "* ]]
+	[ ${#line} -le 45 ]
+	printf '%s\n' "$line" >"$tmp/recipe"
+	recipe_lines_work "$3"
+}
+
+recipe_lines_work()
+{
+	local set_up=$1 way
+
+	for way in "${ways[@]}"; do
+		echo "$way:"
+		$set_up
+		run_recipe "$way"
+		expect_exit 0
+		expect_err
+		grep -q ': dropped$' "$tmp/out"
+		expect_dropped
+		run_recipe "$way"
+		expect_exit 0
+		expect_err
+		expect_out
+		expect_no_rules
+		ask forget
+	done
+}
+
+client_of_a_network()
+{
+	ask connect target 192.0.2.1 6379 from=203.0.113.11
+	bystander 192.0.2.1 6379 from=198.51.100.20
+}
+
+clients_of_one_port()
+{
+	ask connect target 192.0.2.1 6379 count=2
+	bystander 192.0.2.1 443
+}
+
+# Both ends are in the cgroup.
+make_container()
+{
+	local slice=/sys/fs/cgroup/machine.slice
+
+	[ -w /sys/fs/cgroup/cgroup.procs ] || skip "no cgroup v2 in /sys/fs/cgroup"
+	if [ ! -d $slice ]; then
+		mkdir $slice
+		defer rmdir $slice
+	fi
+	mkdir $slice/web.scope
+	defer wait_for rmdir $slice/web.scope
+	# shellcheck disable=SC2016 # for that shell
+	start_puppet container sh -c 'echo $$ >/sys/fs/cgroup/machine.slice/web.scope/cgroup.procs &&
+		exec "$@"' sh
+	defer kill "${puppet_pid[container]}"
+	is_dropped=container_is_dropped
+}
+
+container_is_dropped()
+{
+	ask_of container alive target
+	expect_equal "the connections left in the container" "$answer" 0
+}
+
+client_in_container()
+{
+	ask_of container forget
+	ask_of container connect target 192.0.2.1 6379
+	bystander 192.0.2.1 6380
+}
+
+container_job_works()
+{
+	make_container
+	job_works "$1" 5 client_in_container
+}
+
+clients_and_blocklist()
+{
+	block tcpdrop.rst blocklist-input
+	dash -e "$tmp/block"
+	ask connect target 192.0.2.1 443 from=203.0.113.11
+	ask connect target 192.0.2.1 443 from=203.0.113.12
+	ask connect bystander 192.0.2.1 443 from=198.51.100.20
+	ask connect bystander 192.0.2.1 6379 from=203.0.113.11
+}
+
+list_job_works()
+{
+	defer rm -f /tmp/blocklist
+	bystanders=2
+	block tcpdrop.rst job-list
+	mv "$tmp/block" "$tmp/recipe"
+	recipe_lines_work clients_and_blocklist
+}
+
+# line_rule_drops DOCUMENT: a line for /proc/net/tcp_drop.
+line_rule_drops()
+{
+	block "$1" line-rule
+	sed 's/^# //' "$tmp/block" >"$tmp/recipe"
+	ask connect target 192.0.2.1 7000 from=203.0.113.11
+	ask connect bystander 192.0.2.1 7000 from=203.0.113.11
+	ask finish target server
+	wait_for is_in time-wait 7000
+	run dash "$tmp/recipe"
+	expect_exit 0
+	expect_err
+	not is_in time-wait 7000
+	expect_alive bystander
+}
+
 # Elsewhere.
 
 target_is_in_blue()
@@ -746,6 +868,20 @@ claim "recipe: what ss prints, by tee -a" recipe_works tcpdrop.rst tee '*' '' le
 claim "recipe: chosen from the listing" recipe_works tcpdrop.rst listing '' '' tls_clients
 claim "a recipe that is interrupted leaves no rule" interrupted_leaves_nothing
 
+for document in README tcpdrop.rst; do
+	claim "$document: what a block has left open, in one line" \
+		job_works $document 1 client_of_a_network
+	claim "$document: the clients of one port, in one line" \
+		job_works $document 2 clients_of_one_port
+	claim "$document: everything but ssh, in one line" job_works $document 3 everybody
+	claim "$document: TIME_WAIT, in one line" job_works $document 4 finished_connections
+	claim "$document: a container, in one line" container_job_works $document
+	claim "$document: CLOSE_WAIT, in one line" job_works $document 6 leaked_connections
+	claim "$document: a rule as a line of /proc/net/tcp_drop" line_rule_drops $document
+done
+claim "tcpdrop.rst: a list in a file, in one line" list_job_works
+claim "tcpdrop.rst: a mistake is explained as is shown" transcript_holds tcpdrop.rst job-mistake
+
 claim "recipe: totals for a collector of metrics" metrics_are_written
 claim "recipe: events as they come" events_come
 claim "tcpdrop.rst: events look as is shown" events_look
@@ -761,6 +897,10 @@ claim "tcpdrop(4): an address that is blocked" \
 claim "tcpdrop(4): a rule" man_example_drops tcpdrop.4 rule leaked_connections
 claim "tcpdrop(4): a list" man_example_drops tcpdrop.4 list clients_and_list
 claim "tcpdrop(8): a connection that ss shows" served_imap_holds tcpdrop.8 ss
+claim "tcpdrop(4): a rule as a line" line_rule_drops tcpdrop.4
+claim "tcpdrop(8): an address that is blocked" man_example_drops tcpdrop.8 address blocked_client
+claim "tcpdrop(8): a list" man_example_drops tcpdrop.8 list clients_and_list
+claim "tcpdrop(8): CLOSE_WAIT" man_example_drops tcpdrop.8 rule leaked_connections
 claim "tcpdrop(8): everything but port 22" man_pipe_drops tcpdrop.8 all everybody
 claim "tcpdrop(8): TIME_WAIT" man_example_drops tcpdrop.8 time-wait all_in_time_wait
 claim "tcpdrop(8): TIME_WAIT of another namespace" man_example_drops tcpdrop.8 netns finished_in_blue

@@ -12,17 +12,59 @@ _tcpdrop_words_of()
 	echo "${words[*]}"
 }
 
+_tcpdrop_states="SYN_SENT SYN_RCVD ESTABLISHED CLOSE_WAIT FIN_WAIT_1 CLOSING LAST_ACK FIN_WAIT_2
+	TIME_WAIT"
+_tcpdrop_attributes="saddr daddr sport dport port state netns dev mark uid cgroup pid congestion ulp
+	idle retrans sendq recvq orphan kernel max"
+
+# The values of an attribute, behind its "=": the last item of a list, or a file behind an "@".
+_tcpdrop_values()
+{
+	local attribute=$1 value=$2 before item choices=""
+	local sysctl=/proc/sys/net/ipv4
+
+	if [[ $value == @* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -P @ -- "${value#@}")
+		return
+	fi
+	before=${value%"${value##*[,!]}"}
+	item=${value##*[,!]}
+	case $attribute in
+	state) choices="${_tcpdrop_states,,} listen all synchronized bucket big" ;;
+	orphan | kernel) choices="yes no" ;;
+	netns) choices="self all" ;;
+	congestion) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_congestion_control") ;;
+	ulp) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_ulp") ;;
+	dev) choices=$(cd /sys/class/net && echo *) ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$choices" -- "$item")
+}
+
 _tcpdrop()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} sysctl=/proc/sys/net/ipv4 words
 	local algorithms=$sysctl/tcp_available_congestion_control
 
+	# A "=" is a word of its own to bash.
+	if [[ $word == = ]]; then
+		_tcpdrop_values "${COMP_WORDS[COMP_CWORD - 1]}" ""
+		return
+	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
+		_tcpdrop_values "${COMP_WORDS[COMP_CWORD - 2]}" "$word"
+		return
+	fi
+
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
 	-*C) words=$(_tcpdrop_words_of "$algorithms") ;;
 	-*S) words=$(_tcpdrop_words_of "$algorithms" "$sysctl/tcp_available_ulp") ;;
-	-*s) words="SYN_SENT SYN_RCVD ESTABLISHED CLOSE_WAIT FIN_WAIT_1 CLOSING LAST_ACK
-		FIN_WAIT_2 TIME_WAIT" ;;
-	*) words="-a -C -l -S -s $(compgen -A hostname)" ;;
+	-*s) words=$_tcpdrop_states ;;
+	*)
+		words="-a -C -h -j -l -n -S -s -V $(compgen -A hostname)"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word"
+			compgen -S = -W "$_tcpdrop_attributes" -- "$word")
+		[[ ${COMPREPLY[*]-} != *= ]] || compopt -o nospace
+		return
+		;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
