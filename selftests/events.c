@@ -215,6 +215,25 @@ TEST_F(events, of_lines_are_of_proc)
 	expect_events(_metadata, &self->tracer, 2, 0);
 }
 
+/* One that is a rule has a commit, by the same name, unless it is malformed. */
+TEST_F(events, of_lines_that_are_rules_have_a_commit)
+{
+	char line[160];
+	int i;
+
+	snprintf(line, sizeof(line), "saddr=%s,%s,%s\n", conn_targets(IPV4), conn_targets(IPV6),
+		 conn_targets(DUAL));
+	ASSERT_EQ(0, file_write(PROC, line));
+	expect_events(_metadata, &self->tracer, CONNS, 1);
+	for (i = 0; i < CONNS; i++)
+		expect_drop(_metadata, &self->tracer, "proc", netns_inode(), &self->conn[i],
+			    "dropped");
+	ASSERT_EQ(-EINVAL, file_write(PROC, "state=timewait\n"));
+	expect_events(_metadata, &self->tracer, CONNS, 1);
+	ASSERT_EQ(-ESRCH, file_write(PROC, line));
+	expect_events(_metadata, &self->tracer, CONNS, 2);
+}
+
 /* Writes to this end the number of its namespace. */
 static int drop_by_line_elsewhere(int tell)
 {
