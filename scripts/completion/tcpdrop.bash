@@ -14,8 +14,9 @@ _tcpdrop_words_of()
 
 _tcpdrop_states="SYN_SENT SYN_RCVD ESTABLISHED CLOSE_WAIT FIN_WAIT_1 CLOSING LAST_ACK FIN_WAIT_2
 	TIME_WAIT"
+# All of a rule but protect, by which nothing is dropped.
 _tcpdrop_attributes="saddr daddr sport dport port state netns dev mark uid cgroup pid congestion ulp
-	idle retrans sendq recvq orphan kernel max"
+	idle retrans sendq recvq orphan kernel max rate reset"
 
 # The values of an attribute, behind its "=": the last item of a list, or a file behind an "@".
 _tcpdrop_values()
@@ -31,7 +32,7 @@ _tcpdrop_values()
 	item=${value##*[,!]}
 	case $attribute in
 	state) choices="${_tcpdrop_states,,} listen all synchronized bucket big" ;;
-	orphan | kernel) choices="yes no" ;;
+	orphan | kernel | reset) choices="yes no" ;;
 	netns) choices="self all" ;;
 	congestion) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_congestion_control") ;;
 	ulp) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_ulp") ;;
