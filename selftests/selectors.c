@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -480,6 +481,111 @@ TEST_F(pairs, keepalive_is_no_data)
 	ASSERT_EQ(0, rule_commit(&self->rule));
 	EXPECT_EQ(ECONNABORTED, sock_error(self->one.client));
 	EXPECT_TRUE(sock_talks(self->other.client, self->other.server));
+}
+
+/* What ss(8) says of a socket. */
+struct said {
+	unsigned long recvq;
+	unsigned long sendq;
+	char local[128];
+	char text[4096];
+};
+
+/* Whether it says anything of the one with this local port. */
+static bool ss_says(struct said *said, uint16_t port)
+{
+	FILE *ss = popen("ss -HtneiopO state connected", "r");
+	char line[sizeof(said->text)], end[16];
+	bool found = false;
+	size_t len;
+
+	if (!ss)
+		return false;
+	len = snprintf(end, sizeof(end), ":%u", port);
+	while (fgets(line, sizeof(line), ss)) {
+		if (found || sscanf(line, "%*s %lu %lu %127s", &said->recvq, &said->sendq,
+				    said->local) != 3)
+			continue;
+		found = strlen(said->local) > len &&
+			!strcmp(said->local + strlen(said->local) - len, end);
+		strcpy(said->text, line);
+	}
+	return !pclose(ss) && found;
+}
+
+/* The number behind @label; ULONG_MAX if it does not say. */
+static unsigned long number_said(const struct said *said, const char *label)
+{
+	const char *at = strstr(said->text, label);
+
+	return at ? strtoul(at + strlen(label), NULL, 0) : ULONG_MAX;
+}
+
+/* As in timer:(on,1.2sec,2). */
+static unsigned long retransmits_said(const struct said *said)
+{
+	const char *at = strstr(said->text, "timer:(on,");
+
+	at = at ? strchr(at + strlen("timer:(on,"), ',') : NULL;
+	return at ? strtoul(at + 1, NULL, 10) : ULONG_MAX;
+}
+
+TEST_F(pairs, what_ss_says_of_a_socket_is_what_it_matches_by)
+{
+	static const int mark = MARK;
+	struct said said;
+
+	ASSERT_EQ(0, setsockopt(self->one.client, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)));
+	ASSERT_EQ(0, setsockopt(self->one.client, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3));
+	ASSERT_EQ(0, fchown(self->one.client, USER, -1));
+	ASSERT_EQ(3, send(self->one.server, "abc", 3, 0));
+	ASSERT_TRUE(WAIT_UNTIL(queued(self->one.client, SIOCINQ) == 3));
+	ASSERT_EQ(0, sock_mute(self->one.server));
+	ASSERT_EQ(5, send(self->one.client, "stuck", 5, 0));
+	ASSERT_TRUE(WAIT_UNTIL(info_of(self->one.client).tcpi_retransmits >= 2));
+	if (!ss_says(&said, self->one.ends.local.port))
+		SKIP(return, "no ss");
+
+	EXPECT_EQ(0, strncmp(said.local, "127.0.0.1%lo:", 13)) TH_LOG("%s", said.text);
+	EXPECT_EQ(3, said.recvq) TH_LOG("%s", said.text);
+	EXPECT_EQ(5, said.sendq) TH_LOG("%s", said.text);
+	EXPECT_LE(2, retransmits_said(&said)) TH_LOG("%s", said.text);
+	EXPECT_TRUE(matches_only(&self->rule, "retrans", retransmits_said(&said),
+				 &self->one.ends)) TH_LOG("%s", said.text);
+	EXPECT_TRUE(matches_only(&self->rule, "recvq", said.recvq, &self->one.ends));
+	EXPECT_TRUE(matches_only(&self->rule, "sendq", said.sendq, &self->one.ends));
+	EXPECT_TRUE(matches_only(&self->rule, "mark", number_said(&said, "fwmark:"),
+				 &self->one.ends)) TH_LOG("%s", said.text);
+	EXPECT_TRUE(matches_only(&self->rule, "uid", number_said(&said, "uid:"),
+				 &self->one.ends)) TH_LOG("%s", said.text);
+	EXPECT_EQ(0, rule_set(&self->rule, "dev", "lo"));
+	EXPECT_EQ(1, rule_count(&self->rule));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(ECONNABORTED, sock_error(self->one.client));
+	EXPECT_TRUE(sock_talks(self->other.client, self->other.server));
+}
+
+/* Of a quiet one, since what is sent again is data too. */
+TEST_F(pairs, what_ss_says_of_a_quiet_socket_is_how_long_it_is_idle)
+{
+	unsigned long sent, received, idle;
+	struct said said;
+
+	ASSERT_TRUE(sock_talks(self->one.client, self->one.server));
+	pause_ms(20);
+	if (!ss_says(&said, self->one.ends.local.port))
+		SKIP(return, "no ss");
+	sent = number_said(&said, "lastsnd:");
+	received = number_said(&said, "lastrcv:");
+	idle = sent < received ? sent : received;
+	EXPECT_LT(0, idle) TH_LOG("%s", said.text);
+	ASSERT_NE(ULONG_MAX, idle) TH_LOG("%s", said.text);
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "sport", "%u", self->one.ends.local.port));
+	ASSERT_EQ(0, rule_setf(&self->rule, "idle", "%lums", idle));
+	EXPECT_EQ(1, rule_count(&self->rule)) TH_LOG("%s", said.text);
+	ASSERT_EQ(0, rule_setf(&self->rule, "idle", "%lums", idle + 3600000));
+	EXPECT_EQ(0, rule_count(&self->rule)) TH_LOG("%s", said.text);
 }
 
 /* All selectors together: each can make the one socket that matches none. */
