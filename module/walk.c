@@ -348,9 +348,12 @@ static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b
 	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
 }
 
-/* Protection comes last, which takes a match for each rule that protects. */
-static bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk,
-		      unsigned int state)
+/*
+ * Protection comes last, which takes a match for each rule that protects.  Inline,
+ * or the compiler makes it a call for each socket that matches.
+ */
+static __always_inline bool is_exempt(const struct tcpdrop_walk *walk, const struct sock *sk,
+				      unsigned int state)
 {
 	return tcpdrop_sock_is_exempt(sk, walk->rule->options.kernel) ||
 	       tcpdrop_protected(sk, state);
