@@ -880,7 +880,7 @@ in_own_namespaces "$@"
 the_command=$(find_command)
 write_hosts
 for shell in dash "bash --posix" "busybox sh"; do
-	command -v "${shell%% *}" >/dev/null || continue
+	wants_shell "$shell" || continue
 	bin=$tmp/${shell// /-}
 	make_command "$bin" "$shell"
 	under=(under "$shell" "$bin")

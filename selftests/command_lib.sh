@@ -22,6 +22,12 @@ find_command()
 	readlink -f "$file"
 }
 
+# wants_shell SHELL: it is at hand, and one of TCPDROP_SHELLS if that is set.
+wants_shell()
+{
+	[[ " ${TCPDROP_SHELLS:-$1} " == *" ${1%% *} "* ]] && command -v "${1%% *}" >/dev/null
+}
+
 # make_command DIR SHELL: a tcpdrop that the shell runs.
 make_command()
 {

@@ -861,7 +861,7 @@ in_own_namespaces "$@"
 the_command=$(find_command)
 # Under bash, which is what these two have in common and more, command.sh is enough.
 for shell in dash "busybox sh"; do
-	command -v "${shell%% *}" >/dev/null || continue
+	wants_shell "$shell" || continue
 	bin=$tmp/${shell// /-}
 	make_command "$bin" "$shell"
 	under=(under "$shell" "$bin")
