@@ -795,35 +795,39 @@ static bool token_copy(const struct token *token, char *text, size_t size)
 	return true;
 }
 
-/* A number up to @max; 0 if it is cleared. */
-static int parse_limit(const struct token *token, u64 max, u64 *value, const char **reason)
+/* A number, 0 if it is cleared. */
+static int store_limit(u64 *limit, const struct token *token, const char **reason)
 {
 	char number[24];
+	u64 value = 0;
 
 	*reason = "not a number";
-	*value = 0;
-	if (text_clears(token->text, token->len))
-		return 0;
-	return token_copy(token, number, sizeof(number)) ? parse_number(number, max, value) :
-							   -EINVAL;
+	if (!text_clears(token->text, token->len) &&
+	    (!token_copy(token, number, sizeof(number)) ||
+	     parse_number(number, U64_MAX, &value)))
+		return -EINVAL;
+	*limit = value;
+	return 0;
+}
+
+static int show_limit(u64 limit, char *buf, size_t size)
+{
+	return scnprintf(buf, size, "%llu\n", (unsigned long long)limit);
 }
 
 /* @unset if it is cleared. */
-static int parse_yes_no(const struct token *token, bool unset, bool *yes,
+static int store_yes_no(bool *option, bool unset, const struct token *token,
 			const char **reason)
 {
+	bool yes = unset;
 	char item[4];
 
 	*reason = "neither yes nor no";
-	*yes = unset;
-	if (text_clears(token->text, token->len))
-		return 0;
-	return token_copy(token, item, sizeof(item)) ? parse_yesno(item, yes) : -EINVAL;
-}
-
-static int show_limit(u64 value, char *buf, size_t size)
-{
-	return scnprintf(buf, size, "%llu\n", (unsigned long long)value);
+	if (!text_clears(token->text, token->len) &&
+	    (!token_copy(token, item, sizeof(item)) || parse_yesno(item, &yes)))
+		return -EINVAL;
+	*option = yes;
+	return 0;
 }
 
 static int show_yes_no(bool yes, char *buf, size_t size)
@@ -834,12 +838,7 @@ static int show_yes_no(bool yes, char *buf, size_t size)
 static int max_store(struct tcpdrop_rule_options *options, const struct token *token,
 		     const char **reason)
 {
-	u64 max;
-	int ret = parse_limit(token, U64_MAX, &max, reason);
-
-	if (!ret)
-		options->max = max;
-	return ret;
+	return store_limit(&options->max, token, reason);
 }
 
 static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
@@ -850,12 +849,7 @@ static int max_show(const struct tcpdrop_rule_options *options, char *buf, size_
 static int rate_store(struct tcpdrop_rule_options *options, const struct token *token,
 		      const char **reason)
 {
-	u64 rate;
-	int ret = parse_limit(token, U64_MAX, &rate, reason);
-
-	if (!ret)
-		options->rate = rate;
-	return ret;
+	return store_limit(&options->rate, token, reason);
 }
 
 static int rate_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
@@ -867,7 +861,7 @@ static int reset_store(struct tcpdrop_rule_options *options, const struct token 
 		       const char **reason)
 {
 	bool reset;
-	int ret = parse_yes_no(token, true, &reset, reason);
+	int ret = store_yes_no(&reset, true, token, reason);
 
 	if (!ret)
 		options->silent = !reset;
@@ -882,12 +876,7 @@ static int reset_show(const struct tcpdrop_rule_options *options, char *buf, siz
 static int kernel_store(struct tcpdrop_rule_options *options, const struct token *token,
 			const char **reason)
 {
-	bool yes;
-	int ret = parse_yes_no(token, false, &yes, reason);
-
-	if (!ret)
-		options->kernel = yes;
-	return ret;
+	return store_yes_no(&options->kernel, false, token, reason);
 }
 
 static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
@@ -898,12 +887,7 @@ static int kernel_show(const struct tcpdrop_rule_options *options, char *buf, si
 static int protect_store(struct tcpdrop_rule_options *options, const struct token *token,
 			 const char **reason)
 {
-	bool yes;
-	int ret = parse_yes_no(token, false, &yes, reason);
-
-	if (!ret)
-		options->protect = yes;
-	return ret;
+	return store_yes_no(&options->protect, false, token, reason);
 }
 
 static int protect_show(const struct tcpdrop_rule_options *options, char *buf, size_t size)
