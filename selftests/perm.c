@@ -48,16 +48,10 @@ static int become_nobody(void)
 /* Uid 0 stays, and so do all the other capabilities. */
 static int become_root_without_net_admin(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int ret = net_admin_drop();
 
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[0].effective &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	data[0].permitted &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	data[0].inheritable &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	if (syscall(SYS_capset, &header, data))
-		return -errno;
+	if (ret)
+		return ret;
 	return geteuid() ? -EPROTO : 0;
 }
 

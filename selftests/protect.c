@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -431,19 +429,6 @@ TEST_F(protect, the_sockets_of_a_cgroup_that_has_gone)
 
 /* Who may */
 
-static int without_net_admin(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[0].effective &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	data[0].permitted &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	data[0].inheritable &= ~CAP_TO_MASK(CAP_NET_ADMIN);
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
-}
-
 /* All capabilities, but over new namespaces alone. */
 static int in_container(void)
 {
@@ -469,23 +454,23 @@ TEST_F(protect, not_by_root_without_the_capability)
 	char number[32];
 
 	snprintf(number, sizeof(number), "%lu", netns_inode());
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "protect", "yes"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "protect", "yes"));
 	EXPECT_NE(NULL, strstr(last_error(&self->keep), "protect: \"yes\": needs CAP_NET_ADMIN"));
 	expect_value(_metadata, &self->keep, "protect", "no");
 	EXPECT_EQ(2, rule_count(&self->drop));
 	EXPECT_EQ(-EINVAL, rule_commit(&self->keep));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "protect", "no"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "protect", "no"));
 
 	ASSERT_EQ(0, rule_set(&self->keep, "protect", "yes"));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "protect", "no"));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "netns", "self"));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "netns", "all"));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "netns", number));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "protect", "no"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "netns", "self"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "netns", "all"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "netns", number));
 	EXPECT_NE(NULL, strstr(last_error(&self->keep), "CAP_NET_ADMIN"));
-	EXPECT_EQ(-EPERM, set_as(without_net_admin, &self->keep, "netns", "1"));
+	EXPECT_EQ(-EPERM, set_as(net_admin_drop, &self->keep, "netns", "1"));
 	expect_value(_metadata, &self->keep, "protect", "yes");
 	expect_value(_metadata, &self->keep, "netns", "self");
-	EXPECT_EQ(0, set_as(without_net_admin, &self->keep, "state", "ESTABLISHED"));
+	EXPECT_EQ(0, set_as(net_admin_drop, &self->keep, "state", "ESTABLISHED"));
 	expect_protected(_metadata, self);
 }
 

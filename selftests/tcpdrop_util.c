@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +33,20 @@ int64_t clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Do without CAP_NET_ADMIN from now on; all other capabilities stay. */
+int net_admin_drop(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[0].effective &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	data[0].permitted &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	data[0].inheritable &= ~CAP_TO_MASK(CAP_NET_ADMIN);
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 /* Leave the processor to others between two looks at a condition. */

@@ -43,6 +43,7 @@
 
 /* tcpdrop_util.c: time */
 int64_t clock_ms(void);
+int net_admin_drop(void);
 void pause_ms(int ms);
 
 /* tcpdrop_util.c: files */
