@@ -35,9 +35,11 @@
 #include <linux/spinlock.h>
 #include <linux/user_namespace.h>
 #include <linux/workqueue.h>
+#include <net/inet_sock.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "claim.h"
 #include "nets.h"
@@ -146,15 +148,21 @@ bool tcpdrop_protect_find_linked(const struct sock *sk)
 	return found;
 }
 
-/* Is one of these about to be dropped by who looked before it was protected? */
+/*
+ * Is one of these about to be dropped by who looked before it was protected?  What
+ * has left its table is shown as open until its state changes right after that.
+ */
 static bool is_concerned(const struct sock *sk, const void *arg)
 {
-	bool match;
+	bool concerned;
 
 	rcu_read_lock();
-	match = tcpdrop_sock_is_linked(sk) && protects(arg, sk, tcpdrop_sock_state(sk));
+	if (tcpdrop_sock_is_linked(sk))
+		concerned = protects(arg, sk, tcpdrop_sock_state(sk));
+	else
+		concerned = sk_fullsock(sk) && inet_sk_state_load(sk) != TCP_CLOSE;
 	rcu_read_unlock();
-	return match;
+	return concerned;
 }
 
 /*

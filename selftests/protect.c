@@ -861,6 +861,15 @@ static void *storm_make(void *arg)
 	return NULL;
 }
 
+/*
+ * Has the kernel linger where a socket has left its table and does not yet say that
+ * it is closed.
+ */
+static int linger(const char *trigger)
+{
+	return file_write("/sys/kernel/tracing/events/sock/inet_sock_set_state/trigger", trigger);
+}
+
 FIXTURE(storm)
 {
 	struct pair pair[KEPT];
@@ -887,6 +896,7 @@ FIXTURE_SETUP(storm)
 	ASSERT_EQ(0, rule_new(&self->drop, "drop"));
 	ASSERT_EQ(0, rule_set(&self->drop, "saddr", ADDR));
 	storm->drop = &self->drop;
+	ASSERT_EQ(0, linger("stacktrace if newstate == 7"));
 	for (i = 0; i < ARRAY_LEN(storm->committer); i++)
 		ASSERT_EQ(0, pthread_create(&storm->committer[i], NULL, storm_commit, storm));
 	ASSERT_EQ(0, pthread_create(&storm->maker, NULL, storm_make, storm));
@@ -894,6 +904,7 @@ FIXTURE_SETUP(storm)
 
 FIXTURE_TEARDOWN(storm)
 {
+	EXPECT_EQ(0, linger("!stacktrace if newstate == 7"));
 	EXPECT_EQ(0, rule_remove(&self->keep));
 	EXPECT_EQ(0, rule_remove(&self->drop));
 }
