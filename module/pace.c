@@ -7,6 +7,7 @@
  * scheduler take; but no more is made up for than SLACK, so that a commit that
  * was held up for long does not drop all at once what it has missed.
  */
+#include <linux/freezer.h>
 #include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -56,6 +57,16 @@ bool tcpdrop_pace_is_due(const struct tcpdrop_pace *pace)
 }
 
 /*
+ * A suspend that cannot freeze a process gives up, and a commit may sleep for
+ * hours.  Not try_to_freeze(), which warns of the locks that are held: those of
+ * the rule and of configfs, and who waits for them has always held up a suspend.
+ */
+static bool freeze_if_asked(void)
+{
+	return freezing(current) && __refrigerator(false);
+}
+
+/*
  * With a signal pending that the task does not see, because it is being frozen
  * or traced, an interruptible sleep would end at once; so it looks again and
  * again.
@@ -82,7 +93,8 @@ void tcpdrop_pace_wait(struct tcpdrop_pace *pace)
 	unsigned long before = jiffies;
 
 	while (!tcpdrop_pace_is_due(pace) && !tcpdrop_signal_seen(current))
-		sleep_until(pace->due);
+		if (!freeze_if_asked())
+			sleep_until(pace->due);
 	pace->slept += jiffies - before;
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -266,6 +267,49 @@ TEST_F(rate, a_stopped_process_keeps_to_the_rate_and_sleeps)
 	expect_all_dropped(_metadata, self);
 	expect_took_its_time(_metadata, &self->rule, 2);
 	EXPECT_GT(rule_result(&self->rule, "elapsed_us") / 4, children_cpu_us() - cpu);
+}
+
+#define FREEZER "/tmp/tcpdrop-freezer"
+
+static bool is_frozen(void)
+{
+	char state[16];
+
+	return !file_read(FREEZER "/it/freezer.state", state, sizeof(state)) &&
+	       !strcmp(state, "FROZEN");
+}
+
+/* The freezer of cgroup v1 freezes as a suspend does, which fails if it cannot. */
+TEST_F(rate, commits_do_not_hold_up_a_suspend)
+{
+	char text[16];
+	long dropped;
+	pid_t pid;
+
+	add_clients(_metadata, self, MANY);
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+	ASSERT_TRUE(!mkdir(FREEZER, 0700) || errno == EEXIST);
+	ASSERT_EQ(0, mount("none", FREEZER, "cgroup", 0, "freezer"));
+	ASSERT_EQ(0, mkdir(FREEZER "/it", 0700));
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 1));
+
+	snprintf(text, sizeof(text), "%d", pid);
+	EXPECT_EQ(0, file_write(FREEZER "/it/cgroup.procs", text));
+	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "FROZEN"));
+	EXPECT_TRUE(WAIT_UNTIL(is_frozen()));
+	dropped = rule_result(&self->rule, "dropped");
+	pause_ms(1500);
+	EXPECT_EQ(dropped, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "THAWED"));
+
+	EXPECT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") > dropped));
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+	EXPECT_EQ(-EINTR, rule_commit_end(pid));
+	expect_took_its_time(_metadata, &self->rule, 1);
+	EXPECT_EQ(0, rmdir(FREEZER "/it"));
+	EXPECT_EQ(0, umount(FREEZER));
 }
 
 TEST_F(rate, children_keep_to_it_and_accept_does_not_wait)
