@@ -6,7 +6,7 @@ guest_packages="bash coreutils grep sed gawk findutils procps util-linux kmod ip
 	busybox-static strace tcpdump curl nginx-light redis-server redis-tools openssh-server
 	openssh-client postgresql-15 postgresql-client python3 ethtool nftables libcap2-bin
 	netcat-openbsd netbase mandoc dash diffutils hostname mount mawk perl-base net-tools lsof
-	rpcbind trace-cmd nfs-kernel-server samba"
+	rpcbind trace-cmd nfs-kernel-server samba fail2ban keepalived ansible-core systemd"
 
 guest_passwd()
 {
