@@ -390,8 +390,9 @@ static void note_tcp_info(struct notes *notes, int fd)
 }
 
 /*
- * Options that differ between any two sockets, that tell of time or of a CPU, or
- * that are changed by being read, which are noted elsewhere.
+ * Options that differ between any two sockets, that tell of time (TCP_QUICKACK of
+ * whether the timer of an ACK has fired) or of a CPU, or that are changed by being
+ * read, which are noted elsewhere.
  */
 static bool is_exempt(int level, int option)
 {
@@ -400,7 +401,8 @@ static bool is_exempt(int level, int option)
 		       option == SO_INCOMING_NAPI_ID || option == SO_COOKIE;
 	if (level == IPPROTO_TCP)
 		return option == TCP_INFO || option == TCP_SAVED_SYN ||
-		       option == TCP_TIMESTAMP || option == TCP_ZEROCOPY_RECEIVE;
+		       option == TCP_TIMESTAMP || option == TCP_ZEROCOPY_RECEIVE ||
+		       option == TCP_QUICKACK;
 	return false;
 }
 
