@@ -5,6 +5,7 @@
  *	/sys/kernel/config/tcpdrop/
  *	  web/			mkdir makes a rule, rmdir removes it
  *	    saddr ... max	what the rule means (rw)
+ *	    rule		all that is set of these (ro)
  *	    count list		what it would drop now (ro)
  *	    commit		drop it (wo)
  *	    last_error		why the last refused write was refused (ro)
@@ -32,13 +33,14 @@
 #include "protect.h"
 #include "rule.h"
 #include "stats.h"
+#include "text.h"
 #include "walk.h"
 #include "who.h"
 
 /* configfs cuts a longer write and hands on the rest as a second one. */
 #define WRITE_CUT	4095
 
-/* How many tasks may be between the two calls that read a list. */
+/* How many tasks may be between the two calls that read a list or a rule. */
 #define LISTINGS_MAX	16
 
 /**
@@ -52,7 +54,7 @@
  * @refusals: the attributes that were refused something
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
- * @listings: listings made and not yet read, see rule_list_read()
+ * @listings: texts made and not yet read, see text_read()
  * @nr_listings: how many there are
  * @result: of the last commit or the one that runs; needs no lock
  */
@@ -70,13 +72,16 @@ struct rule_item {
 	struct tcpdrop_drop_result result;
 };
 
-/* The text of a list file between the two calls that read it. */
+/* The text of a list or a rule file between the two calls that read it. */
 struct listing {
 	struct list_head entry;
 	const struct task_struct *reader;
 	char *text;
 	size_t len;
 };
+
+/* Makes the text of a listing; what there is of it is freed by the caller. */
+typedef int (*make_text_t)(struct rule_item *ri, struct listing *listing);
 
 static struct rule_item *to_rule_item(struct config_item *item)
 {
@@ -316,7 +321,7 @@ static struct listing *listing_take(struct rule_item *ri)
 	return found;
 }
 
-static int make_text(struct rule_item *ri, struct listing *listing)
+static int make_list(struct rule_item *ri, struct listing *listing)
 {
 	struct tcpdrop_walk walk;
 	struct tcpdrop_rule rule;
@@ -331,7 +336,20 @@ static int make_text(struct rule_item *ri, struct listing *listing)
 	return ret;
 }
 
-static ssize_t listing_make(struct rule_item *ri)
+static int make_rule_text(struct rule_item *ri, struct listing *listing)
+{
+	struct tcpdrop_text text;
+	int ret;
+
+	mutex_lock(&ri->lock);
+	ret = tcpdrop_rule_print(&ri->rule, &text);
+	mutex_unlock(&ri->lock);
+	listing->text = text.buf;
+	listing->len = text.len;
+	return ret;
+}
+
+static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
 {
 	struct listing *listing;
 	ssize_t ret;
@@ -366,15 +384,14 @@ static ssize_t listing_make(struct rule_item *ri)
  * hands it over.  The second does not come if the task is killed or there is
  * no memory; the text is freed then when there are too many such.
  */
-static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
+static ssize_t text_read(struct rule_item *ri, void *buf, size_t len, make_text_t make_text)
 {
-	struct rule_item *ri = to_rule_item(item);
 	struct listing *listing = listing_take(ri);
 	ssize_t ret = -EIO;
 
 	if (!buf) {
 		listing_free(listing);
-		return listing_make(ri);
+		return listing_make(ri, make_text);
 	}
 	if (listing && listing->len == len) {
 		memcpy(buf, listing->text, len);
@@ -383,7 +400,18 @@ static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
 	listing_free(listing);
 	return ret;
 }
+
+static ssize_t rule_list_read(struct config_item *item, void *buf, size_t len)
+{
+	return text_read(to_rule_item(item), buf, len, make_list);
+}
 CONFIGFS_BIN_ATTR_RO(rule_, list, NULL, 0);
+
+static ssize_t rule_rule_read(struct config_item *item, void *buf, size_t len)
+{
+	return text_read(to_rule_item(item), buf, len, make_rule_text);
+}
+CONFIGFS_BIN_ATTR_RO(rule_, rule, NULL, 0);
 
 /* Says why a commit did not come to its end, unless that is known. */
 static void commit_error(struct rule_item *ri, int err)
@@ -519,6 +547,7 @@ static struct configfs_attribute *rule_attrs[] = {
 
 static struct configfs_bin_attribute *rule_bin_attrs[] = {
 	&rule_attr_list,
+	&rule_attr_rule,
 	NULL,
 };
 

@@ -13,11 +13,13 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "cgroup.h"
 #include "rule.h"
+#include "text.h"
 
 /* The longest item: two bracketed addresses with a dash between them. */
 #define ITEM_MAX	112
@@ -1247,6 +1249,132 @@ int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, ch
 	if (attr < RULE_NR_LISTS)
 		return show_list(rule, attr, buf, size);
 	return option_of(attr)->show(&rule->options, buf, size);
+}
+
+/* How long the lines are that a whole rule is printed in, for who reads or compares it. */
+#define PRINT_WIDTH	76
+
+/* The longest name of an attribute, an item, and what is around them. */
+#define PRINT_ROOM	(ITEM_MAX + 48)
+
+/* The lines of one attribute of a rule that is printed; @start is that of the last. */
+struct printer {
+	struct tcpdrop_text *text;
+	const char *name;
+	size_t start;
+	bool begun;
+};
+
+/* What is added has been reserved. */
+static __printf(2, 3) void print(struct tcpdrop_text *text, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	text->len += vscnprintf(text->buf + text->len, text->cap - text->len, format, args);
+	va_end(args);
+}
+
+static int print_item(struct printer *p, const char *item, size_t len, bool negated)
+{
+	struct tcpdrop_text *text = p->text;
+	int ret = tcpdrop_text_reserve(text, PRINT_ROOM);
+
+	if (ret)
+		return ret;
+	if (p->begun && text->len - p->start + negated + len < PRINT_WIDTH) {
+		print(text, ",");
+	} else {
+		cond_resched();
+		print(text, "%s", p->begun ? "\n" : "");
+		p->start = text->len;
+		print(text, "%s = ", p->name);
+		p->begun = true;
+	}
+	print(text, "%s%s", negated ? "!" : "", item);
+	return 0;
+}
+
+static int print_ranges(struct printer *p, const struct item_type *type,
+			const struct tcpdrop_ranges *set, bool negated)
+{
+	char item[ITEM_MAX];
+	int len, ret = 0;
+	size_t i;
+
+	for (i = 0; i < set->nr && !ret; i++) {
+		len = type->print(item, sizeof(item), &set->v[i]);
+		ret = print_item(p, item, len, negated);
+	}
+	return ret;
+}
+
+static int print_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+		      struct tcpdrop_text *text)
+{
+	const struct item_type *type = lists[attr].items;
+	struct tcpdrop_selector *sel = &rule->sel[attr];
+	struct printer p = { .text = text, .name = lists[attr].name };
+	int ret;
+
+	if (!selector_is_set(sel))
+		return 0;
+	if (type->show) {
+		ret = tcpdrop_text_reserve(text, PRINT_ROOM + LINE_LIMIT);
+		if (ret)
+			return ret;
+		print(text, "%s = ", p.name);
+		text->len += type->show(rule, text->buf + text->len, text->cap - text->len);
+		return 0;
+	}
+
+	selector_sort(sel);
+	ret = print_ranges(&p, type, &sel->yes, false);
+	if (!ret)
+		ret = print_ranges(&p, type, &sel->no, true);
+	if (!ret)
+		print(text, "\n");
+	return ret;
+}
+
+static int print_option(const struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
+			struct tcpdrop_text *text)
+{
+	static const struct tcpdrop_rule_options unset;
+	char value[32], none[32];
+	int ret;
+
+	option_of(attr)->show(&rule->options, value, sizeof(value));
+	option_of(attr)->show(&unset, none, sizeof(none));
+	if (!strcmp(value, none))
+		return 0;
+	ret = tcpdrop_text_reserve(text, PRINT_ROOM);
+	if (!ret)
+		print(text, "%s = %s", tcpdrop_rule_attr_name(attr), value);
+	return ret;
+}
+
+/**
+ * tcpdrop_rule_print() - read all that is set of a rule
+ * @rule: the rule; its lists are sorted by that
+ * @text: set to the text, to be freed by kvfree() whatever becomes of this
+ *
+ * A line for each attribute, "name = items"; several for a long list, of which
+ * nothing is left out, each a list that tcpdrop_rule_store() takes.
+ *
+ * Context: may sleep.
+ * Return: 0, -ENOMEM or -EFBIG.
+ */
+int tcpdrop_rule_print(struct tcpdrop_rule *rule, struct tcpdrop_text *text)
+{
+	unsigned int attr;
+	int ret = 0;
+
+	*text = (struct tcpdrop_text){};
+	for (attr = 0; attr < RULE_NR_ATTRS && !ret; attr++)
+		ret = attr < RULE_NR_LISTS ? print_list(rule, attr, text) :
+					     print_option(rule, attr, text);
+	return ret;
 }
 
 /**

@@ -63,6 +63,7 @@ enum tcpdrop_rule_netns {
 
 struct cgroup;
 struct sock;
+struct tcpdrop_text;
 
 /**
  * typedef tcpdrop_reader_t - what a socket has, by a selector
@@ -142,6 +143,7 @@ int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		       const char *text, size_t len, struct tcpdrop_rule_error *err);
 int tcpdrop_rule_show(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr, char *buf,
 		      size_t size);
+int tcpdrop_rule_print(struct tcpdrop_rule *rule, struct tcpdrop_text *text);
 
 void tcpdrop_rule_written(struct tcpdrop_rule_refusals *refusals,
 			  enum tcpdrop_rule_attr attr, const char *text, size_t len,

@@ -32,6 +32,7 @@
 #include "protect.h"
 #include "rule.h"
 #include "sock.h"
+#include "text.h"
 #include "walk.h"
 
 /* How many buckets are looked through between two chances to reschedule. */
@@ -760,38 +761,8 @@ u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk)
 	return count;
 }
 
-/* A listing that grows. */
-struct text {
-	char *buf;
-	size_t len;
-	size_t cap;
-};
-
-static int text_reserve(struct text *text, size_t more)
-{
-	size_t cap;
-	char *buf;
-
-	if (text->cap - text->len >= more)
-		return 0;
-
-	cap = max_t(size_t, PAGE_SIZE, 2 * (text->len + more));
-	if (cap > INT_MAX)
-		return -EFBIG;
-	buf = kvmalloc(cap, GFP_KERNEL_ACCOUNT);
-	if (!buf)
-		return -ENOMEM;
-
-	if (text->len)
-		memcpy(buf, text->buf, text->len);
-	kvfree(text->buf);
-	text->buf = buf;
-	text->cap = cap;
-	return 0;
-}
-
 static int list_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
-		       struct tcpdrop_batch *batch, struct text *text)
+		       struct tcpdrop_batch *batch, struct tcpdrop_text *text)
 {
 	size_t i;
 	int ret;
@@ -799,7 +770,7 @@ static int list_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 	ret = tcpdrop_walk_note(walk, bucket, batch);
 	if (ret)
 		return ret;
-	ret = text_reserve(text, batch->nr * CONN_LINE_MAX);
+	ret = tcpdrop_text_reserve(text, batch->nr * CONN_LINE_MAX);
 	if (ret)
 		return ret;
 	for (i = 0; i < batch->nr; i++)
@@ -822,7 +793,7 @@ int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
 {
 	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
 	struct tcpdrop_batch batch = {};
-	struct text text = {};
+	struct tcpdrop_text text = {};
 	int ret = 0;
 
 	for (; bucket != walk->end && !ret; bucket = tcpdrop_walk_next(walk, bucket + 1)) {

@@ -196,7 +196,7 @@ static bool is_among(const char *name, const char *const *names, size_t nr)
 TEST_F(grammar, files_have_the_modes_that_they_should)
 {
 	static const char *const read_only[] = {
-		"count", "list", "last_error", "result/matched", "result/dropped",
+		"count", "list", "rule", "last_error", "result/matched", "result/dropped",
 		"result/failed", "result/remaining", "result/elapsed_us", "result/states",
 	};
 	DIR *dir = opendir(self->rule.path);
@@ -484,6 +484,43 @@ TEST_F(grammar, a_list_beyond_one_page_shows_what_fits_and_how_many_do_not)
 	EXPECT_EQ(-EINVAL, rule_set(&self->rule, "daddr", self->text));
 	EXPECT_STREQ("daddr: \"...\": not an address", last_error(&self->rule));
 	EXPECT_EQ(-EINVAL, rule_commit(&self->rule));
+}
+
+/* The file "rule": all that is set, as lines of a rule file, whatever their number. */
+TEST_F(grammar, a_rule_reads_as_a_whole)
+{
+	char path[1024], *text, *at;
+	int i;
+
+	snprintf(path, sizeof(path), "%s/rule", self->rule.path);
+	text = file_read_all(path);
+	EXPECT_STREQ("", text);
+	free(text);
+
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "10.0.0.1 !10.0.0.2"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "closing"));
+	ASSERT_EQ(0, rule_set(&self->rule, "netns", "all"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "500"));
+	ASSERT_EQ(0, rule_set(&self->rule, "reset", "no"));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "0"));
+	text = file_read_all(path);
+	EXPECT_STREQ("saddr = 10.0.0.1,!10.0.0.2\nstate = CLOSING\nnetns = all\n"
+		     "rate = 500\nreset = no\n", text);
+	free(text);
+
+	for (i = 0; i < 5000; i++)
+		ASSERT_EQ(0, rule_setf(&self->rule, "sport", "+%d", 1 + 2 * i));
+	text = file_read_all(path);
+	ASSERT_NE(NULL, text);
+	at = strstr(text, "sport = ");
+	for (i = 0; i < 5000 && at; i++) {
+		at = strpbrk(at, "=,");
+		ASSERT_NE(NULL, at);
+		ASSERT_EQ(1 + 2 * i, strtol(at + 1, &at, 10));
+	}
+	ASSERT_NE(NULL, at);
+	EXPECT_STREQ("\nstate = CLOSING\nnetns = all\nrate = 500\nreset = no\n", at);
+	free(text);
 }
 
 TEST_F(grammar, a_full_line_is_taken_back)

@@ -8,6 +8,7 @@
 #include "../module/conn.c"
 #include "../module/ranges.c"
 #include "../module/rule.c"
+#include "../module/text.c"
 
 #include "grammar_cases.h"
 #include "kselftest_harness.h"
@@ -238,6 +239,149 @@ TEST_F(model, without_memory_refuses_and_stays_as_it_was)
 		EXPECT_NE(NULL, strstr(self->error.text, ": out of memory"));
 	}
 	EXPECT_EQ(0, ret);
+	EXPECT_LT(2, allocations);
+}
+
+/* The whole rule, as a string. */
+static char *print_whole(struct tcpdrop_rule *rule)
+{
+	struct tcpdrop_text text;
+	char *whole = NULL;
+
+	if (!tcpdrop_rule_print(rule, &text))
+		whole = strndup(text.buf ? text.buf : "", text.len);
+	kvfree(text.buf);
+	return whole;
+}
+
+/* Makes a rule of the lines that another printed; a name again adds to its list. */
+static int store_lines(struct tcpdrop_rule *rule, char *lines, struct tcpdrop_rule_error *error)
+{
+	char *line, *save, *value, item[4096];
+	const char *before = "";
+	int ret = 0;
+
+	tcpdrop_rule_init(rule);
+	line = strtok_r(lines, "\n", &save);
+	for (; line && !ret; line = strtok_r(NULL, "\n", &save)) {
+		value = strstr(line, " = ");
+		if (!value)
+			return -EINVAL;
+		*value = '\0';
+		snprintf(item, sizeof(item), "%s%s", strcmp(before, line) ? "" : "+", value + 3);
+		ret = store(rule, line, item, error);
+		before = line;
+	}
+	return ret;
+}
+
+TEST_F(model, prints_nothing_if_nothing_is_set)
+{
+	char *text = print_whole(&self->rule);
+
+	EXPECT_STREQ("", text);
+	free(text);
+}
+
+TEST_F(model, prints_all_that_is_set_and_takes_it_back)
+{
+	const struct grammar_case *c;
+	struct tcpdrop_rule again;
+	char *text, *twice;
+
+	for (c = grammar_cases; c < grammar_cases + ARRAY_SIZE(grammar_cases); c++) {
+		if (c->err || !strcmp(c->read, "any"))
+			continue;
+		ASSERT_EQ(0, store(&self->rule, c->attr, c->first ? c->first : "any",
+				   &self->error));
+		ASSERT_EQ(0, store(&self->rule, c->attr, c->write, &self->error))
+			TH_LOG("%s: %s", c->attr, c->write);
+	}
+	ASSERT_EQ(0, store(&self->rule, "state", "closing", &self->error));
+	text = print_whole(&self->rule);
+	ASSERT_NE(NULL, text);
+	EXPECT_NE(NULL, strstr(text, "\nstate = CLOSING\n"));
+	twice = strdup(text);
+	ASSERT_EQ(0, store_lines(&again, twice, &self->error)) TH_LOG("%s", self->error.text);
+	free(twice);
+	twice = print_whole(&again);
+	EXPECT_STREQ(text, twice);
+	free(twice);
+	free(text);
+	tcpdrop_rule_destroy(&again);
+}
+
+TEST_F(model, prints_lists_line_by_line_in_canonical_form)
+{
+	char *text;
+
+	ASSERT_EQ(0, store(&self->rule, "sport", "443 80,!8080", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "saddr", "2001:db8::/32,!10.9.8.0/24,10.0.0.0/8",
+			   &self->error));
+	ASSERT_EQ(0, store(&self->rule, "cgroup", "!/a, b", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "idle", "3600", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "max", "7", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "reset", "no", &self->error));
+	text = print_whole(&self->rule);
+	EXPECT_STREQ("saddr = 10.0.0.0/8,2001:db8::/32,!10.9.8.0/24\n"
+		     "sport = 80,443,!8080\n"
+		     "idle = 1h\n"
+		     "cgroup = !/a, b\n"
+		     "max = 7\n"
+		     "reset = no\n", text);
+	free(text);
+}
+
+TEST_F(model, prints_all_of_a_long_list_in_lines_that_are_not)
+{
+	struct tcpdrop_rule again;
+	char *text, *twice, *line, *save;
+	unsigned int i;
+	char item[64];
+
+	for (i = 0; i < 5000; i++) {
+		snprintf(item, sizeof(item), "+%s2001:db8:%x::/48,10.%u.%u.0/24", i % 3 ? "" : "!",
+			 i + 1, i >> 7, i << 1 & 255);
+		ASSERT_EQ(0, store(&self->rule, "daddr", item, &self->error));
+	}
+	text = print_whole(&self->rule);
+	ASSERT_NE(NULL, text);
+	twice = strdup(text);
+	for (line = strtok_r(twice, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		ASSERT_GE(80, strlen(line));
+		ASSERT_EQ(0, strncmp(line, "daddr = ", 8));
+	}
+	free(twice);
+	twice = strdup(text);
+	ASSERT_EQ(0, store_lines(&again, twice, &self->error)) TH_LOG("%s", self->error.text);
+	free(twice);
+	EXPECT_EQ(10000, again.sel[RULE_DADDR].yes.nr + again.sel[RULE_DADDR].no.nr);
+	twice = print_whole(&again);
+	EXPECT_STREQ(text, twice);
+	free(twice);
+	free(text);
+	tcpdrop_rule_destroy(&again);
+}
+
+TEST_F(model, without_memory_prints_nothing)
+{
+	struct tcpdrop_text text;
+	long allocations = 0;
+	unsigned int i;
+	char item[32];
+	int ret;
+
+	for (i = 0; i < 1000; i++) {
+		snprintf(item, sizeof(item), "+%u", 2 * i + 1);
+		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
+	}
+	do {
+		shim_allocations = allocations++;
+		ret = tcpdrop_rule_print(&self->rule, &text);
+		shim_allocations = -1;
+		kvfree(text.buf);
+		ASSERT_TRUE(!ret || ret == -ENOMEM);
+	} while (ret);
 	EXPECT_LT(2, allocations);
 }
 

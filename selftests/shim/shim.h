@@ -48,6 +48,7 @@ typedef uint32_t __be32;
 	__a > __b ? __a : __b;		\
 })
 #define min_t(type, a, b) min((type)(a), (type)(b))
+#define max_t(type, a, b) max((type)(a), (type)(b))
 #define max3(a, b, c) max(a, max(b, c))
 
 #define GFP_KERNEL 0
@@ -67,6 +68,12 @@ static inline void *kvmalloc_array(size_t n, size_t size, int flags)
 }
 
 #define kvfree free
+
+#define __printf(a, b)   __attribute__((format(printf, a, b)))
+
+static inline void cond_resched(void)
+{
+}
 
 static inline void sort(void *base, size_t num, size_t size,
 			int (*cmp)(const void *, const void *), void *swap_func)
@@ -119,6 +126,13 @@ static inline int in6_pton(const char *src, int len, u8 *dst, int delim,
 	return inet_pton(AF_INET6, src, dst);
 }
 
+static inline int vscnprintf(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	int len = vsnprintf(buf, size, fmt, ap);
+
+	return len < (int)size ? len : (int)size - 1;
+}
+
 /* Knows the kernel's %pI4 and %pI6c, each alone in its format. */
 static inline int scnprintf(char *buf, size_t size, const char *fmt, ...)
 {
@@ -134,9 +148,9 @@ static inline int scnprintf(char *buf, size_t size, const char *fmt, ...)
 	if (family)
 		len = inet_ntop(family, va_arg(ap, void *), buf, size) ? strlen(buf) : 0;
 	else
-		len = vsnprintf(buf, size, fmt, ap);
+		len = vscnprintf(buf, size, fmt, ap);
 	va_end(ap);
-	return len < (int)size ? len : (int)size - 1;
+	return len;
 }
 
 #endif /* TCPDROP_SHIM_H */
