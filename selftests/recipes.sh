@@ -901,7 +901,8 @@ claim "tcpdrop(4): a rule as a line" line_rule_drops tcpdrop.4
 claim "tcpdrop(8): an address that is blocked" man_example_drops tcpdrop.8 address blocked_client
 claim "tcpdrop(8): a list" man_example_drops tcpdrop.8 list clients_and_list
 claim "tcpdrop(8): CLOSE_WAIT" man_example_drops tcpdrop.8 rule leaked_connections
-claim "tcpdrop(8): everything but port 22" man_pipe_drops tcpdrop.8 all everybody
+claim "tcpdrop(8): everything but port 22" man_example_drops tcpdrop.8 all-but-ssh everybody
+claim "tcpdrop(8): everything but port 22, one by one" man_pipe_drops tcpdrop.8 all everybody
 claim "tcpdrop(8): TIME_WAIT" man_example_drops tcpdrop.8 time-wait all_in_time_wait
 claim "tcpdrop(8): TIME_WAIT of another namespace" man_example_drops tcpdrop.8 netns finished_in_blue
 claim "tcpdrop(8): connections of an algorithm" \
