@@ -41,7 +41,7 @@ check:
 help:
 	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
 	@echo 'clean          remove what all has made'
-	@echo 'install        the module, for modprobe, the command tcpdrop and its manual pages;'
+	@echo 'install        the module, for modprobe, the commands and their manual pages;'
 	@echo '               PREFIX, DESTDIR and INSTALL_MOD_PATH are honoured'
 	@echo 'uninstall      remove these'
 	@echo 'load, unload   insert the module into the running kernel, remove it'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make install and make uninstall; the top Makefile includes this and knows KDIR and all.
 #
-# PREFIX            where the command, its completion and the manual pages go
+# PREFIX            where the commands, their completion and the manual pages go
 # DESTDIR           a directory that stands for /: nothing outside of it changes
 # INSTALL_MOD_PATH  the same for the module alone
 
@@ -21,14 +21,18 @@ install-module: all
 
 install-command:
 	install -D -m 755 scripts/tcpdrop $(sbin_dir)/tcpdrop
+	install -D -m 755 scripts/tcpdrop-rules $(sbin_dir)/tcpdrop-rules
 	install -D -m 644 scripts/completion/tcpdrop.bash $(completion_dir)/tcpdrop
+	install -D -m 644 scripts/completion/tcpdrop-rules.bash $(completion_dir)/tcpdrop-rules
 	install -D -m 644 Documentation/man/tcpdrop.4 $(man_dir)/man4/tcpdrop.4
 	install -D -m 644 Documentation/man/tcpdrop.8 $(man_dir)/man8/tcpdrop.8
+	install -D -m 644 Documentation/man/tcpdrop-rules.8 $(man_dir)/man8/tcpdrop-rules.8
 
 # Kernels differ in the directory that they put modules from elsewhere in.
 uninstall:
-	rm -f $(sbin_dir)/tcpdrop $(completion_dir)/tcpdrop
-	rm -f $(man_dir)/man4/tcpdrop.4 $(man_dir)/man8/tcpdrop.8
+	rm -f $(addprefix $(sbin_dir)/,tcpdrop tcpdrop-rules)
+	rm -f $(addprefix $(completion_dir)/,tcpdrop tcpdrop-rules)
+	rm -f $(man_dir)/man4/tcpdrop.4 $(addprefix $(man_dir)/man8/,tcpdrop.8 tcpdrop-rules.8)
 	rm -f $(foreach dir,extra updates,$(mod_root)/lib/modules/$(kernel_release)/$(dir)/tcpdrop.ko*)
 	$(if $(mod_root),,depmod $(kernel_release))
 
