@@ -33,12 +33,42 @@ _tcpdrop_values()
 	case $attribute in
 	state) choices="${_tcpdrop_states,,} listen all synchronized bucket big" ;;
 	orphan | kernel | reset) choices="yes no" ;;
-	netns) choices="self all" ;;
+	netns) choices="self all $(lsns --noheadings --type net --output NS 2>/dev/null)" ;;
 	congestion) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_congestion_control") ;;
 	ulp) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_ulp") ;;
 	dev) choices=$(cd /sys/class/net && echo *) ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$choices" -- "$item")
+}
+
+# The ends of the connections there are: ADDRESS:PORT ADDRESS:PORT, a line each. Who is not root
+# sees them by ss only.
+_tcpdrop_connections()
+{
+	{ cat /proc/net/tcp_drop 2>/dev/null || ss -Htan | awk '$1 != "LISTEN" { print $4, $5 }'; } |
+		awk '{ gsub(/[][]/, ""); print $1, $2 }'
+}
+
+# The local ends, or behind a local end the foreign ends that it is connected to. To bash a colon
+# is a word of its own, and what is offered takes the place of what is behind the last one only.
+_tcpdrop_ends()
+{
+	local line=${COMP_LINE:0:COMP_POINT} word before choices
+
+	word=${line##*[[:blank:]]}
+	line=${line%"$word"}
+	before=${line%"${line##*[![:blank:]]}"}
+	before=${before##*[[:blank:]]}
+	if [[ $before == *[0-9a-fA-F]:[0-9]* ]]; then
+		choices=$(_tcpdrop_connections | awk -v end="$before" '$1 == end { print $2 }')
+	else
+		choices=$(_tcpdrop_connections | awk '{ print $1 }')
+	fi
+	before=
+	[[ $word != *:* ]] || before=${word%:*}:
+	compgen -W "$choices" -- "$word" | sort -u | while read -r word; do
+		echo "${word#"$before"}"
+	done
 }
 
 _tcpdrop()
@@ -62,7 +92,7 @@ _tcpdrop()
 	*)
 		words="-a -C -h -j -l -n -S -s -V $(compgen -A hostname)"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word"
-			compgen -S = -W "$_tcpdrop_attributes" -- "$word")
+			compgen -S = -W "$_tcpdrop_attributes" -- "$word"; _tcpdrop_ends)
 		[[ ${COMPREPLY[*]-} != *= ]] || compopt -o nospace
 		return
 		;;
