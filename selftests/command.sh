@@ -877,7 +877,7 @@ usage_comes_first()
 }
 
 in_own_namespaces "$@"
-the_command=$(find_command)
+the_command=$(find_command tcpdrop)
 write_hosts
 for shell in dash "bash --posix" "busybox sh"; do
 	wants_shell "$shell" || continue

@@ -11,14 +11,15 @@ usage='usage: tcpdrop local-address local-port foreign-address foreign-port
        tcpdrop [-l] [-C cc-algo] [-S stack] -s state
        tcpdrop [-l | -n] [-j] attribute=value ...'
 
+# find_command NAME
 find_command()
 {
-	local file
+	local name=$1 file
 
-	for file in "$DIR/../scripts/tcpdrop" "$DIR/../../scripts/tcpdrop" "$(command -v tcpdrop)"; do
+	for file in "$DIR/../scripts/$name" "$DIR/../../scripts/$name" "$(command -v "$name")"; do
 		[ ! -e "$file" ] || break
 	done
-	[ -e "$file" ] || skip_all "needs scripts/tcpdrop"
+	[ -e "$file" ] || skip_all "needs scripts/$name"
 	readlink -f "$file"
 }
 
@@ -28,12 +29,12 @@ wants_shell()
 	[[ " ${TCPDROP_SHELLS:-$1} " == *" ${1%% *} "* ]] && command -v "${1%% *}" >/dev/null
 }
 
-# make_command DIR SHELL: a tcpdrop that the shell runs.
+# make_command DIR SHELL: the command, run by that shell.
 make_command()
 {
 	mkdir -p "$1"
-	sed "1s|.*|#!$(command -v "${2%% *}")${2#"${2%% *}"}|" "$the_command" >"$1/tcpdrop"
-	chmod +x "$1/tcpdrop"
+	sed "1s|.*|#!$(command -v "${2%% *}")${2#"${2%% *}"}|" "$the_command" >"$1/${the_command##*/}"
+	chmod +x "$1/${the_command##*/}"
 }
 
 # Under a shell: its name, the directory with its tcpdrop, and a claim.

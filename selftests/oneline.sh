@@ -858,7 +858,7 @@ takes_list_in_container()
 }
 
 in_own_namespaces "$@"
-the_command=$(find_command)
+the_command=$(find_command tcpdrop)
 # Under bash, which is what these two have in common and more, command.sh is enough.
 for shell in dash "busybox sh"; do
 	wants_shell "$shell" || continue

@@ -1,0 +1,612 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# tcpdrop-rules(8): rules in files, under dash and busybox.
+# shellcheck disable=SC2317 # the functions are called by claims
+
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+. "$DIR/command_lib.sh"
+
+usage='usage: tcpdrop-rules check file ...
+       tcpdrop-rules apply file ...
+       tcpdrop-rules remove file|name ...
+       tcpdrop-rules commit [-j] name ...
+       tcpdrop-rules show [-j] [name ...]
+       tcpdrop-rules save
+       tcpdrop-rules -h | -V'
+
+# In a claim, first: a directory for its files, and no rules at its end.
+begin()
+{
+	rm -rf "$tmp/files"
+	mkdir -p "$tmp/files/lists"
+	cd "$tmp/files"
+	defer remove_all
+}
+
+remove_all()
+{
+	find "$rules" -mindepth 1 -maxdepth 1 -type d -exec rmdir {} ';'
+}
+
+# write_file NAME LINE...
+write_file()
+{
+	printf '%s\n' "${@:2}" >"$1"
+}
+
+succeeds()
+{
+	run tcpdrop-rules "$@"
+	expect_exit 0
+	expect_err
+}
+
+# applies LINE...
+applies()
+{
+	write_file applied "$@"
+	succeeds apply applied
+	expect_out
+}
+
+# All that can be seen of all rules but what the last commit did.
+state_of_rules()
+{
+	(cd "$rules" && grep -r . --exclude-dir=result --exclude=stats --exclude=count \
+		--exclude=list --exclude=commit --exclude=last_error . | sort)
+}
+
+# fails MESSAGE ARGUMENT...: and changes nothing. What runs the command can be something else.
+runner=()
+fails()
+{
+	local before message=$1
+	shift
+
+	before=$(state_of_rules)
+	run "${runner[@]}" tcpdrop-rules "$@"
+	expect_exit 1
+	expect_out
+	expect_err "tcpdrop-rules: $message"
+	expect_equal "the rules" "$(state_of_rules)" "$before"
+}
+
+# Commands.
+
+makes_rules()
+{
+	begin
+	write_file lists/block '127.1.0.0/16 # one' '; none' '127.2.0.1,,2001:db8::/32'
+	printf '\357\273\277# a mark\r\n\r\n  [web] ; one\r\nsport=443, 80 # and more\r\n' >web.rules
+	printf 'daddr = 203.0.113.0/24\r\ndaddr = @lists/block\r\n[empty]' >>web.rules
+	write_file ssh.rules '[ssh]' 'port = 22' 'protect = yes'
+
+	succeeds check web.rules ssh.rules
+	expect_out
+	rules_are ""
+	cd /
+	succeeds apply "$tmp/files/web.rules" "$tmp/files/ssh.rules"
+	expect_out
+	succeeds show
+	expect_out "[empty]
+
+[ssh]
+port = 22
+protect = yes
+
+[web]
+daddr = 127.1.0.0/16,127.2.0.1,203.0.113.0/24,2001:db8::/32
+sport = 80,443"
+	succeeds show ssh
+	expect_out $'[ssh]\nport = 22\nprotect = yes'
+	succeeds show -j web ssh
+	expect_out '{"rule":"web","daddr":["127.1.0.0/16","127.2.0.1","203.0.113.0/24",'\
+'"2001:db8::/32"],"sport":["80","443"]}
+{"rule":"ssh","port":["22"],"protect":"yes"}'
+	cd "$tmp/files"
+	fails "nothing: no such rule" remove ssh nothing
+	succeeds remove ssh web.rules ./ssh.rules
+	rules_are ""
+	succeeds show
+	expect_out
+}
+
+# Two connections to port 7001, one to port 7002.
+make_clients()
+{
+	ask connect target 127.0.0.1 7001
+	ask connect target 127.0.0.1 7001
+	ask connect bystander 127.0.0.1 7002
+}
+
+commits_rules()
+{
+	begin
+	make_clients
+	applies '[web]' 'dport = 7001' '[none]' 'dport = 7009' '[all]' 'state = all' 'max = 1' \
+		'[keep]' 'port = 7002' 'protect = yes'
+	fails "nothing: no such rule" commit web nothing
+	run tcpdrop-rules commit all keep none web
+	expect_exit 1
+	expect_out "all: 4 matched, 0 dropped, 0 failed, 4 remaining
+none: 0 matched, 0 dropped, 0 failed, 0 remaining
+web: 2 matched, 2 dropped, 0 failed, 0 remaining"
+	expect_err "tcpdrop-rules: all: more sockets match than max allows: 4
+tcpdrop-rules: keep: the rule protects what matches, and drops nothing"
+	expect_aborted target client
+	expect_alive bystander
+
+	ask connect again 127.0.0.1 7001
+	run tcpdrop-rules -j commit web keep
+	expect_exit 1
+	python3 - "$tmp/out" <<-'END'
+		import json, sys
+		web, keep = map(json.loads, open(sys.argv[1]))
+		assert web.pop("elapsed_us") > 0
+		assert web == {"rule": "web", "matched": 1, "dropped": 1, "failed": 0, "remaining": 0,
+			       "states": {"ESTABLISHED": 1}}, web
+		assert keep == {"rule": "keep",
+				"error": "the rule protects what matches, and drops nothing"}, keep
+	END
+	expect_alive bystander
+}
+
+# A rule with all that there is, in any order.
+takes_all_attributes()
+{
+	local attr
+
+	begin
+	write_file all.rules '[a rule-1.x]' 'saddr = !10.0.0.1, 127.0.0.0/8' 'daddr = ::/0' \
+		'sport=1-65535' 'dport = !22' 'port = !23' 'state = all, listen' 'netns = all' \
+		'dev = eth0, eth#1 # one' 'mark = 7/0xff' 'uid = 0-999' "pid = $$" 'cgroup = / # all' \
+		'congestion = cubic' 'ulp = tls' 'idle = 1h' 'retrans = 2' 'sendq = 3' 'recvq = 4' \
+		'orphan = no' 'kernel = yes' 'max = 5' 'rate = 6' 'reset = no'
+	succeeds apply all.rules
+	succeeds show
+	cp "$tmp/out" shown
+	# protect does not go with pid.
+	for attr in "$rules/a rule-1.x"/*; do
+		[ ! -f "$attr" ] || [[ $(stat -c %A "$attr") != -rw* ]] || [ "${attr##*/}" = protect ] ||
+			grep -q "^${attr##*/} = " shown
+	done
+	succeeds remove 'a rule-1.x'
+	succeeds apply - <shown
+	succeeds save
+	cmp "$tmp/out" shown
+	write_file two '[two]' 'sport = 1' 'pid = 1' 'protect = yes'
+	fails 'two:4: protect: "yes": protect and pid do not go together' apply two
+}
+
+says_how()
+{
+	local words
+
+	for words in "" foo check apply remove commit "save x" "-j save" "-j apply x" "check -j x" \
+		"-x show" "commit -x web"; do
+		# shellcheck disable=SC2086 # into words
+		run tcpdrop-rules $words
+		expect_exit 2
+		expect_out
+		expect_err "$usage"
+	done
+	succeeds -V
+	succeeds -h
+}
+
+# What is refused.
+
+refuses_what_is_wrong()
+{
+	begin
+	applies '[web]' 'sport = 443' '[old]' 'state = all' 'max = 9'
+	write_file good '[web]' 'sport = 80' '[new]' 'state = listen'
+	write_file lists/block 127.0.0.1 '# a' '127.0.0.2 x'
+	write_file lists/none '# nothing'
+
+	# What is wrong, and where: at the end of two files, the first of which is good.
+	refuses 3 'sport: "80x": not a port number' '[last]' 'sport = 80' 'sport = 81,80x,82'
+	refuses 2 'state: "timewait": not a TCP state' '[last]' 'state = timewait'
+	refuses 2 'max: "many": not a number' '[last]' 'max = many'
+	refuses 2 'sport: "+80": not a port number' '[last]' 'sport = +80'
+	refuses 3 'sport: "any": not a port number' '[last]' 'sport = 80' 'sport = any'
+	refuses 3 'cgroup: "/no/such": no such cgroup' '[last]' 'sport = 80' 'cgroup = /no/such'
+	fails_with 'lists/block:3: daddr: "x": not an address' '[last]' 'daddr = @lists/block'
+	refuses 2 'daddr: lists/none has no items, and no items would be any' \
+		'[last]' 'daddr = @lists/none'
+	refuses 2 'lists/gone: No such file or directory' '[last]' 'daddr = @lists/gone'
+	refuses 2 'lists: Is a directory' '[last]' 'daddr = @lists'
+	refuses 2 'daddr: @ without a file' '[last]' 'daddr = @'
+	refuses 2 'daddr: no value; the word for all is any' '[last]' 'daddr = # none'
+	refuses 2 'sport: "80,,81": an empty item' '[last]' 'sport = 80,,81'
+	refuses 1 '"sport": before the first [rule]' 'sport = 80'
+	refuses 2 '"sport 80": neither [rule] nor attribute = value' '[last]' 'sport 80'
+	refuses 2 'Sport: no such attribute' '[last]' 'Sport = 80'
+	refuses 2 'commit: no such attribute' '[last]' 'commit = 1'
+	refuses 3 'max: given twice' '[last]' 'max = 80' 'max = 80'
+	refuses 2 '[last]: there is one already, in bad:1' '[last]' '[last]'
+	refuses 1 '[new]: there is one already, in good:3' '[new]'
+	refuses 1 '"a/b": not a name for a rule' '[a/b]'
+	refuses 1 '"stats": not a name for a rule' '[stats]'
+	refuses 1 '"[last": no ] behind the name of a rule' '[last'
+	refuses 1 '"[last] x": something behind the name of a rule' '[last] x'
+	fails 'gone: No such file or directory' apply good gone
+	fails 'bad:1: "[last] x": something behind the name of a rule' remove bad
+}
+
+# fails_with MESSAGE LINE...: a file of these lines, behind a good one.
+fails_with()
+{
+	write_file bad "${@:2}"
+	fails "$1" apply good bad
+}
+
+# refuses LINE MESSAGE TEXT...
+refuses()
+{
+	fails_with "bad:$1: $2" "${@:3}"
+}
+
+# Without CAP_NET_ADMIN, at a rule that only a change of protection stands for.
+puts_back()
+{
+	begin
+	make_clients
+	applies '[web]' 'sport = 443' 'max = 3' '[keep]' 'port = 7002' 'protect = yes' 'rate = 8'
+	write_file changed '[web]' 'sport = 80' '[new]' 'sport = 81' '[keep]' 'port = 7003'
+	runner=(setpriv --bounding-set -net_admin --inh-caps -net_admin)
+	fails 'keep: protect: "yes": needs CAP_NET_ADMIN over each network namespace' apply changed
+	runner=()
+	succeeds commit web
+	mkdir "$rules/all"
+	echo all >"$rules/all/state"
+	succeeds commit all
+	expect_answer 0 alive target
+	expect_alive bystander
+}
+
+# In changes.
+
+# Commits a rule again and again.
+start_commits()
+{
+	while [ -d "$rules/$1" ]; do
+		echo 1 >"$rules/$1/commit" || true
+		sleep 0.05
+	done 2>/dev/null &
+	commits=$!
+	defer wait "$commits"
+	defer rmdir "$rules/$1"
+}
+
+protects_in_changes()
+{
+	local i
+
+	begin
+	ask connect bystander 127.0.0.1 7002
+	applies '[keep]' 'port = 7002' 'protect = yes' '[all]' 'state = established'
+	write_file wide '[keep]' 'saddr = 127.0.0.1' 'port = 7001-7010' 'protect = yes'
+	write_file other '[keep]' 'daddr = 127.0.0.0/8' 'port = 7002-7003' 'max = 4' 'protect = yes'
+	start_commits all
+	for i in 1 2; do
+		succeeds apply wide
+		expect_alive bystander
+		succeeds apply other
+		expect_alive bystander
+	done
+	rmdir "$rules/all"
+	wait "$commits"
+	expect_equal "the rules" "$(rules_there)" keep
+}
+
+# Each of two files has another address and another port: half of one and half of the other match.
+means_no_more_in_changes()
+{
+	local i
+
+	begin
+	ask connect bystander 127.0.0.1 7001 from=127.2.0.1
+	ask connect bystander 127.0.0.1 7002 from=127.1.0.1
+	write_file one '[web]' 'saddr = 127.1.0.1' 'dport = 7001'
+	write_file two '[web]' 'saddr = 127.2.0.1' 'dport = 7002'
+	succeeds apply one
+	start_commits web
+	for i in 1 2; do
+		until_applied two
+		until_applied one
+	done
+	expect_alive bystander 2
+	rmdir "$rules/web"
+	wait "$commits"
+	expect_alive bystander 2
+}
+
+# A commit that runs refuses the change.
+until_applied()
+{
+	wait_for tcpdrop-rules apply "$1"
+}
+
+# What was refused last is gone when anything is written.
+leaves_unchanged()
+{
+	local attr
+
+	begin
+	write_file web '[web]' 'max = 5' 'netns = self' 'kernel = no' 'sport = any'
+	succeeds apply web
+	run cat "$rules/web/max"
+	expect_out 5
+	not commits "$rules/web"
+	expect_last_error 'commit: "1": no selector is set; state = all is everything'
+	succeeds apply web
+	expect_last_error 'commit: "1": no selector is set; state = all is everything'
+	write_file web '[web]' 'state = listen'
+	succeeds apply web
+	expect_last_error ''
+	commits "$rules/web"
+	# What was refused is mended, though nothing else has changed.
+	for attr in state protect; do
+		not write timewait "$rules/web/$attr"
+		not commits "$rules/web"
+		succeeds apply web
+		commits "$rules/web"
+	done
+	# So is what a kill -9 leaves of a rule that was being changed.
+	write 1 "$rules/web/max"
+	not write "being changed by tcpdrop-rules" "$rules/web/rate"
+	write listen "$rules/web/state"
+	not commits "$rules/web"
+	succeeds apply web
+	commits "$rules/web"
+	expect_equal "the rule" "$(<"$rules/web/rule")" "state = LISTEN"
+}
+
+commits()
+{
+	write 1 "$1/commit"
+}
+
+write()
+{
+	echo "$1" >"$2"
+}
+
+expect_last_error()
+{
+	expect_equal "last_error" "$(<"$rules/web/last_error")" "$1"
+}
+
+# A commit at a rate of one a second takes long enough.
+leaves_busy_rule()
+{
+	local committer
+
+	begin
+	ask connect target 127.0.0.1 7001 count=40
+	applies '[web]' 'dport = 7001' 'rate = 1'
+	write_file changed '[new]' 'sport = 1' '[web]' 'dport = 7001' 'max = 50'
+	commits "$rules/web" &
+	committer=$!
+	defer wait "$committer"
+	wait_for has_dropped web
+	fails 'web: a commit of this rule is running' apply changed
+	kill "$committer"
+	wait_for is_committable web
+	expect_equal "the rule" "$(<"$rules/web/rule")" $'dport = 7001\nrate = 1'
+	succeeds apply changed
+	succeeds commit web
+	expect_answer 0 alive target
+}
+
+has_dropped()
+{
+	[ "$(<"$rules/$1/result/dropped")" != 0 ]
+}
+
+# Not refused for anything but what is written.
+is_committable()
+{
+	not write 0 "$rules/$1/commit"
+	[ "$(<"$rules/$1/last_error")" = 'commit: "0": only 1 can be written' ]
+}
+
+# Long lists.
+
+takes_long_list()
+{
+	begin
+	python3 -c 'for i in range(50000): print("10.%d.%d.0/25 # %d" % (i // 256, i % 256, i))' >long
+	echo 127.0.0.1 >>long
+	make_clients
+	write_file long.rules '[long]' 'saddr = @long' 'dport = 7001'
+	succeeds apply long.rules
+	succeeds save
+	cp "$tmp/out" saved
+	expect_equal "the number of networks" "$(grep -o '10\.[0-9.]*/25' saved | sort -u | wc -l)" 50000
+	not write 0 "$rules/long/commit"
+	succeeds apply saved
+	expect_equal "last_error" "$(<"$rules/long/last_error")" 'commit: "0": only 1 can be written'
+	succeeds commit long
+	expect_answer 0 alive target
+	expect_alive bystander
+}
+
+# What the manual page shows, as it stands there.
+
+# from_manual NAME: the lines of a block.
+from_manual()
+{
+	local page
+
+	for page in "$DIR/tcpdrop-rules.8" "$DIR/../Documentation/man/tcpdrop-rules.8"; do
+		[ ! -e "$page" ] || break
+	done
+	awk -v marker=".\\\\\" recipe: $1" '
+		$0 == marker { state = 1; next }
+		state == 1 && sub(/^\.Dl # /, "") { print; exit }
+		state == 1 && /^\.Bd / { state = 2; next }
+		/^\.Ed/ { state = 0 }
+		state == 2' "$page" | sed 's/\\-/-/g'
+}
+
+# There is no other machine.
+ssh()
+{
+	shift
+	"$@"
+}
+
+shows_examples()
+{
+	begin
+	mkdir -p /etc/tcpdrop.d
+	defer rm -r /etc/tcpdrop.d
+	from_manual file >/etc/tcpdrop.d/web.rules
+	write_file /etc/tcpdrop.d/blocklist '192.0.2.0/24 # one'
+	run eval "$(from_manual apply)"
+	expect_success ""
+	succeeds show
+	expect_out "[ssh]
+port = 22
+protect = yes
+
+[web]
+daddr = 192.0.2.0/24,203.0.113.0/24,2001:db8:f00d::/48
+sport = 443"
+	run eval "$(from_manual copy)"
+	expect_success ""
+}
+
+# Signals.
+
+# Holds tcpdrop-rules where it reads a list.
+hold_check()
+{
+	write_file held '[held]' 'daddr = @fifo' '[keep]' 'port = 7002' 'protect = yes'
+	rm -f fifo
+	mkfifo fifo
+	make_fifo
+	start_command tcpdrop-rules "$1" held
+	exec 9<"$tmp/fifo"
+	wait_for not rules_are ""
+}
+
+leaves_no_rule()
+{
+	local signal
+
+	begin
+	for signal in TERM INT; do
+		hold_check check
+		kill "-$signal" "-$command"
+		end_command
+		expect_exit $((128 + $(kill -l "$signal")))
+		rules_are ""
+		rm "$tmp/fifo"
+	done
+	hold_check apply
+	kill -KILL "-$command"
+	end_command
+	not rules_are ""
+	succeeds show
+	rules_are ""
+}
+
+# Completion, as bash asks for it: a ":" and a "=" are words of their own.
+
+# What there is to choose from behind a line.
+offered()
+{
+	local COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=() COMP_CWORD COMPREPLY=() function
+
+	set +eE
+	trap - ERR
+	mapfile -t COMP_WORDS < <(grep -oE '[:=]|[^:= ]+' <<<"$1")
+	[[ $1 != *[[:space:]] ]] || COMP_WORDS+=("")
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	function=_${COMP_WORDS[0]//-/_}
+	"$function"
+	printf '%s\n' "${COMPREPLY[@]}"
+}
+
+# completes LINE WORD...: these are offered, or nothing at all.
+completes()
+{
+	local word offered
+
+	offered=$(offered "$1")
+	echo "$1: $offered"
+	for word in "${@:2}"; do
+		grep -qxF -- "$word" <<<"$offered"
+	done
+	[ $# -gt 1 ] || [ -z "$offered" ]
+}
+
+completes_words()
+{
+	local file lport lport6 fport inode
+
+	begin
+	for file in tcpdrop tcpdrop-rules; do
+		# shellcheck source=/dev/null
+		. "$completion/$file.bash"
+	done
+	compopt() { :; }
+	ask connect target 127.0.0.1 7001
+	read -r _ lport _ fport <<<"$answer"
+	ask connect target ::1 7001
+	read -r _ lport6 _ <<<"$answer"
+	inode=$(readlink /proc/self/ns/net | tr -dc 0-9)
+
+	completes "tcpdrop 127.0.0.1:${lport%?}" "$lport"
+	completes "tcpdrop 127.0." "127.0.0.1:$lport"
+	completes "tcpdrop ::1:${lport6%????}" "$lport6"
+	completes "tcpdrop 127.0.0.1:$lport " "127.0.0.1:$fport"
+	completes "tcpdrop 127.0.0.1:$lport 127.0.0.1:7" "7001"
+	completes "tcpdrop stat" state=
+	completes "tcpdrop state=time" time_wait
+	completes "tcpdrop -s TIME" TIME_WAIT
+	completes "tcpdrop dev=l" lo
+	completes "tcpdrop congestion=" "$(</proc/sys/net/ipv4/tcp_congestion_control)"
+	completes "tcpdrop netns=${inode%?}" "$inode"
+	completes "tcpdrop netns=a" all
+
+	mkdir "$rules/web" "$rules/a b" "$rules/tcpdrop-rules.1.1.1"
+	write_file web.rules
+	completes "tcpdrop-rules " check apply remove commit show save
+	completes "tcpdrop-rules ap" apply
+	completes "tcpdrop-rules commit " web 'a\ b' -j
+	completes "tcpdrop-rules -j show w" web
+	completes "tcpdrop-rules show tcp"
+	completes "tcpdrop-rules apply we" web.rules
+	completes "tcpdrop-rules remove we" web web.rules
+}
+
+in_own_namespaces "$@"
+the_command=$(find_command tcpdrop-rules)
+completion=${the_command%/*}/completion
+for shell in dash "busybox sh"; do
+	wants_shell "$shell" || continue
+	bin=$tmp/${shell// /-}
+	make_command "$bin" "$shell"
+	under=(under "$shell" "$bin")
+	claim "rules are checked, applied, shown and removed ($shell)" "${under[@]}" makes_rules
+	claim "commits drop what matches and tell the result ($shell)" "${under[@]}" commits_rules
+	claim "nothing is written where nothing changes ($shell)" "${under[@]}" leaves_unchanged
+	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
+	# What does not depend on the shell.
+	[ "$shell" = dash ] || continue
+	claim "what is wrong is named, and nothing changes" "${under[@]}" refuses_what_is_wrong
+	claim "completion in bash" "${under[@]}" completes_words
+	claim "the examples of the manual page" "${under[@]}" shows_examples
+	claim "usage, help and version" "${under[@]}" says_how
+	claim "all attributes, there and back" "${under[@]}" takes_all_attributes
+	claim "what cannot be done to its end is undone" "${under[@]}" puts_back
+	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
+	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
+	claim "a rule that is being committed is not changed" "${under[@]}" leaves_busy_rule
+	claim "a list of 50,000 networks, there and back" "${under[@]}" takes_long_list
+done
+run_claims
