@@ -41,7 +41,8 @@ check:
 help:
 	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
 	@echo 'clean          remove what all has made'
-	@echo 'install        the module, for modprobe, the commands and their manual pages;'
+	@echo 'install        the module, for modprobe, the commands and their manual pages, systemd'
+	@echo '               units, modules-load.d, the fail2ban action and examples for other services;'
 	@echo '               PREFIX, DESTDIR and INSTALL_MOD_PATH are honoured'
 	@echo 'uninstall      remove these'
 	@echo 'load, unload   insert the module into the running kernel, remove it'
