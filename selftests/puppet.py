@@ -6,6 +6,7 @@ An answer is "ok" or "error" and what there is to say. A connection has two ends
 "server"; connections that were made together have one name and their ends come one after another.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -23,6 +24,7 @@ TCP_REPAIR = 19
 TCP_ULP = 31
 FIN_WAIT_2 = 5
 TIMEOUT = 10
+CLONE_NEWNET = 0x40000000
 
 SYS_userfaultfd = 323
 UFFD_API = 0xAA
@@ -61,6 +63,21 @@ class StuckSender:
             "QQQq", self.page, mmap.PAGESIZE, 0, 0))
         self.thread.join()
         os.close(self.faults)
+
+
+@contextlib.contextmanager
+def netns(name):
+    """Sockets that are made meanwhile belong to a namespace that ip-netns(8) has made."""
+    if not name:
+        yield
+        return
+    with open("/proc/self/ns/net") as own, open("/run/netns/" + name) as other:
+        if libc.setns(other.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(own.fileno(), CLONE_NEWNET)
 
 
 def family_of(addr):
@@ -116,7 +133,8 @@ def set_kind(sock, options):
 
 def connect(addr, port, options):
     listener, port = listener_at(addr, port, options.get("dev"), "dual" in options)
-    client = new_socket(family_of(addr), options.get("dev"))
+    with netns(options.get("netns")):
+        client = new_socket(family_of(addr), options.get("dev"))
     if "from" in options or "sport" in options:
         client.bind(sockaddr(options.get("from", addr), int(options.get("sport", 0))))
     client.connect(sockaddr(addr, port))
@@ -129,8 +147,8 @@ def connect(addr, port, options):
 
 def do_connect(name, addr, port="0", **options):
     """connect NAME ADDR [PORT] [count=N] [from=ADDR] [sport=N] [dev=NAME] [cc=NAME] [ulp=NAME]
-    [dual=1]: connect to ADDR, where a listener is made if there is none; answer the ends of the
-    last connection as the client sees them."""
+    [dual=1] [netns=NAME]: connect to ADDR, where a listener is made if there is none; answer the
+    ends of the last connection as the client sees them. The namespace is that of the client."""
     pairs = connections.setdefault(name, [])
     port = int(port)
     for _ in range(int(options.get("count", 1))):
@@ -222,6 +240,22 @@ def do_finish(name, which):
             time.sleep(0.001)
         last.close()
         first.close()
+
+
+def do_fill(name, which):
+    """fill NAME WHICH: send until nothing more fits into the buffers."""
+    for sock in end_of(name, which):
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sock.send(bytes(65536))
+        sock.settimeout(TIMEOUT)
+
+
+def do_sip(name, which):
+    """sip NAME WHICH: read some of what has come."""
+    for sock in end_of(name, which):
+        sock.recv(1000000)
 
 
 def do_stick(name, which):
