@@ -2,10 +2,16 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELS ?= 6.1
 
-all:
+all: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
 
-clean:
+headers:
+	@[ -e $(KDIR)/Makefile ] || { \
+		echo 'No kernel headers in $(KDIR): install linux-headers-$(shell uname -r),' >&2; \
+		echo 'or name those of another kernel: make KDIR=/path/to/headers' >&2; \
+		exit 1; }
+
+clean: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module clean
 
 include scripts/install.mk
@@ -54,4 +60,5 @@ help:
 	@echo 'bench-selectors  what each selector costs, in instructions'
 	@echo 'check          style and static checks of the sources'
 
-.PHONY: all clean load unload demo bench bench-selectors shell kselftest kselftest-all check help
+.PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
+.PHONY: check help

@@ -19,7 +19,9 @@ example_dir = $(DESTDIR)$(PREFIX)/share/doc/tcpdrop/examples
 units = $(notdir $(wildcard scripts/systemd/*.service scripts/systemd/*.timer))
 examples = $(notdir $(wildcard scripts/examples/*))
 mod_root = $(or $(INSTALL_MOD_PATH),$(DESTDIR))
-kernel_release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' $(KDIR)/include/generated/utsrelease.h)
+utsrelease = $(KDIR)/include/generated/utsrelease.h
+kernel_release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' $(wildcard $(utsrelease)) \
+	</dev/null),$(shell uname -r))
 
 install: install-module install-command install-services
 
@@ -43,14 +45,18 @@ install-services:
 	install -D -m 644 scripts/fail2ban/tcpdrop.conf $(fail2ban_dir)/tcpdrop.conf
 	install -m 755 $(addprefix scripts/examples/,$(examples)) $(example_dir)
 
+command_files = $(foreach dir,$(sbin_dir) $(completion_dir),$(addprefix $(dir)/,tcpdrop tcpdrop-rules))
+command_files += $(man_dir)/man4/tcpdrop.4 $(addprefix $(man_dir)/man8/,tcpdrop.8 tcpdrop-rules.8)
+service_files = $(addprefix $(unit_dir)/,$(units)) $(modules_load_dir)/tcpdrop.conf
+service_files += $(fail2ban_dir)/tcpdrop.conf $(addprefix $(example_dir)/,$(examples))
 # Kernels differ in the directory that they put modules from elsewhere in.
+mod_dir = $(mod_root)/lib/modules/$(kernel_release)
+module_files = $(addprefix $(mod_dir)/,extra/tcpdrop.ko* updates/tcpdrop.ko*)
+installed = $(wildcard $(command_files) $(service_files) $(module_files))
+
 uninstall:
-	rm -f $(addprefix $(sbin_dir)/,tcpdrop tcpdrop-rules)
-	rm -f $(addprefix $(completion_dir)/,tcpdrop tcpdrop-rules)
-	rm -f $(man_dir)/man4/tcpdrop.4 $(addprefix $(man_dir)/man8/,tcpdrop.8 tcpdrop-rules.8)
-	rm -f $(addprefix $(unit_dir)/,$(units)) $(modules_load_dir)/tcpdrop.conf
-	rm -f $(fail2ban_dir)/tcpdrop.conf $(addprefix $(example_dir)/,$(examples))
-	rm -f $(foreach dir,extra updates,$(mod_root)/lib/modules/$(kernel_release)/$(dir)/tcpdrop.ko*)
-	$(if $(mod_root),,depmod $(kernel_release))
+	$(if $(installed),rm -f $(installed),@echo 'nothing to remove: no tcpdrop in' \
+		'$(DESTDIR)$(PREFIX) and $(mod_dir)')
+	$(if $(mod_root)$(if $(installed),,none),,depmod $(kernel_release))
 
 .PHONY: install install-module install-command install-services uninstall
