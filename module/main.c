@@ -56,6 +56,7 @@ static void __exit tcpdrop_exit(void)
 module_init(tcpdrop_init);
 module_exit(tcpdrop_exit);
 
+MODULE_AUTHOR("The tcpdrop maintainers");
 MODULE_DESCRIPTION("Drop TCP connections by rule");
-MODULE_VERSION("0.1");
+MODULE_VERSION("0.2");
 MODULE_LICENSE("GPL");
