@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELS ?= 6.1
+DEB_DIR ?= ../tcpdrop-deb
 
 all: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
@@ -44,6 +45,9 @@ kselftest-all:
 check:
 	scripts/check
 
+deb:
+	scripts/deb $(DEB_DIR)
+
 help:
 	@echo 'all            the module for the running kernel, or KDIR=/path/to/headers'
 	@echo 'clean          remove what all has made'
@@ -58,7 +62,8 @@ help:
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'bench-selectors  what each selector costs, in instructions'
+	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
 
 .PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check help
+.PHONY: check deb help
