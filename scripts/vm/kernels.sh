@@ -4,9 +4,9 @@
 # series below goes for the absolute path of a build directory too (make O=DIRECTORY bzImage modules).
 
 # name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
-# kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for the
-# others the module is built only. NAME-old is NAME with the tcp_abort() of older kernels, see
-# old-abort/.
+# kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for
+# "build" the module is built only, and those of "deb" are for deb-test alone. NAME-old is NAME with
+# the tcp_abort() of older kernels, see old-abort/.
 kernel_table()
 {
 	cat <<-END
@@ -15,15 +15,16 @@ kernel_table()
 		6.1-old boot 6.1 cloud bookworm,bookworm-security gcc-12
 		6.1-rt boot 6.1 rt bookworm,bookworm-security gcc-12
 		6.12 boot 6.12 cloud bookworm,bookworm-security gcc-12
+		6.12-trixie deb 6.12 cloud trixie,trixie-security trixie
 		7.2 build 7.2 cloud trixie,trixie-backports trixie
 		7.3 boot 7.3 cloud trixie,trixie-backports trixie
 	END
 }
 
-# kernels_for USE: print the names of the kernels of that use, or of all.
+# kernels_for USE: print the names of the kernels of that use, or of all to build for or to boot.
 kernels_for()
 {
-	kernel_table | awk -v use="$1" '$2 == use || use == "all" { print $1 }' | xargs
+	kernel_table | awk -v use="$1" '$2 == use || use == "all" && $2 != "deb" { print $1 }' | xargs
 }
 
 # kernel_row SERIES: sets version, flavour, suites and compiler.
