@@ -590,6 +590,42 @@ dead_peer_works()
 	expect_dropped
 }
 
+# A slow reader is one who reads.
+read_slowly()
+{
+	ask_of other sip bystander client
+	ask_of other fill bystander server
+}
+
+# What is sent goes into the buffers of the peer as long as there is room.
+window_is_shut()
+{
+	ask fill target server
+	ss -Htno dst 203.0.113.9 | grep 'timer:(persist,'
+}
+
+hoarders_are_dropped()
+{
+	start_puppet other
+	defer kill "${puppet_pid[other]}"
+	ask_of other connect bystander 127.0.0.1 8080
+	ask_of other fill bystander server
+	start_talking read_slowly
+	ask connect target 192.0.2.1 8080 from=203.0.113.9 netns=outside
+	bystander 192.0.2.1 8080 from=198.51.100.20 netns=outside
+	wait_for window_is_shut
+	ask fill target server
+	wait_for count_is 1 sport=8080 sendq=10000 idle=10s
+	ss -Htno dst 203.0.113.9 | grep 'timer:(persist,'
+	type_block hoarder
+	expect_lines 1
+	end_talking
+	expect_aborted target server
+	expect_dropped
+	ask_of other fate bystander server
+	expect_equal "the end of the slow reader" "$answer" alive
+}
+
 # A server that does not set SO_REUSEADDR, and closes first.
 impolite_server()
 {
@@ -668,5 +704,6 @@ claim "cookbook: all containers" containers_work
 claim "cookbook: idle for too long" idle_works
 claim "cookbook: CLOSE_WAIT of a service" close_wait_works
 claim "cookbook: retransmitting into a dead peer" dead_peer_works
+claim "cookbook: peers that do not read" hoarders_are_dropped
 claim "cookbook: TIME_WAIT in the way of a bind" bind_works
 run_claims
