@@ -213,6 +213,159 @@ blocklist_works()
 
 # Moving clients.
 
+pg_bin=$(echo /usr/lib/postgresql/*/bin)
+
+as_postgres()
+{
+	setpriv --reuid postgres --regid postgres --clear-groups "$@"
+}
+
+# Takes its time, so it is begun before the first claim.
+make_databases()
+{
+	[ -x "$pg_bin/initdb" ] || return 0
+	chmod 711 "$tmp"
+	mkdir "$tmp/pg"
+	chown postgres "$tmp/pg"
+	(
+		as_postgres "$pg_bin/initdb" -D "$tmp/pg/db1" -U postgres -A trust -N --no-locale
+		echo 'host all all all trust' >>"$tmp/pg/db1/pg_hba.conf"
+		cp -a "$tmp/pg/db1" "$tmp/pg/db2"
+		touch "$tmp/pg/made"
+	) >"$tmp/initdb" 2>&1 </dev/null &
+}
+
+databases_are_made()
+{
+	[ -e "$tmp/pg/made" ]
+}
+
+sql()
+{
+	"$pg_bin/psql" -XAt -U postgres "$@"
+}
+
+answers()
+{
+	[ "$(sql -h "$1" -c 'show cluster_name')" = "$2" ]
+}
+
+# At once, whoever is connected.
+stop_database()
+{
+	kill -s QUIT "$1"
+	wait "$1"
+}
+
+# start_database NAME NUMBER
+start_database()
+{
+	nsenter --net="/run/netns/$1" setpriv --reuid postgres --regid postgres --clear-groups \
+		"$pg_bin/postgres" -D "$tmp/pg/$1" -c cluster_name="$1" -c listen_addresses='*' \
+		-c unix_socket_directories= -c shared_buffers=16MB -c fsync=off \
+		-c autovacuum=off >"$tmp/$1.log" 2>&1 &
+	defer stop_database $!
+	wait_for answers "10.79.$2.2" "$1"
+}
+
+# The address is that of NAME from now on.
+move_address()
+{
+	local name=$1 number=${1#db}
+
+	ip -n db1 addr del 192.0.2.10/32 dev lo || true
+	ip -n db2 addr del 192.0.2.10/32 dev lo || true
+	ip -n "$name" addr add 192.0.2.10/32 dev lo
+	ip route replace 192.0.2.10 via "10.79.$number.2"
+}
+
+# A psql where somebody types.
+typed_psql()
+{
+	TERM=dumb exec python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' \
+		"$pg_bin/psql" -X -n -P pager=off -U postgres "$@"
+}
+
+# psql_says TEXT: wait for it.
+psql_says()
+{
+	local line
+
+	while IFS= read -r -t 60 line <&9; do
+		echo "psql: $line"
+		[[ $line != *$1* ]] || return 0
+	done
+	return 1
+}
+
+# The sessions of a server that wait for as long as ours does.
+sleepers="from pg_stat_activity where wait_event = 'PgSleep' and query like '%600%'"
+
+sleepers_are()
+{
+	expect_equal "the sleepers" "$(sql -h "$1" -c "select count(*) $sleepers")" "$2"
+}
+
+# fail_over FROM TO NUMBER-OF-FROM: sets took to the milliseconds that psql needs after the drop.
+fail_over()
+{
+	local before
+
+	echo "select pg_sleep(600);" >&8
+	wait_for sleepers_are "10.79.$3.2" 1
+	move_address "$2"
+	type_block failover
+	expect_lines 1
+	before=$(date +%s%3N)
+	psql_says "could not receive data from server: Software caused connection abort"
+	psql_says "The connection to the server was lost. Attempting reset: Succeeded."
+	echo "show cluster_name;" >&8
+	psql_says " $2"
+	took=$(($(date +%s%3N) - before))
+	echo "$took ms from $1 to $2"
+	# The old server does not know.
+	sleepers_are "10.79.$3.2" 1
+	in_netns "$1" dash -e <(rst_block cookbook.rst failover-server) >"$tmp/out" 2>"$tmp/err"
+	expect_lines 1
+	sql -h "10.79.$3.2" -c "select pg_terminate_backend(pid) $sleepers"
+}
+
+# The machine may be slow for once, but not always.
+failover_works()
+{
+	local took bystander
+
+	[ -d "$tmp/pg" ] || skip "no PostgreSQL"
+	wait_for databases_are_made || wait_for databases_are_made || wait_for databases_are_made
+	start_database db1 1
+	start_database db2 2
+	move_address db1
+	page_has "could not receive data from server: Software caused connection abort"
+	page_has "The connection to the server was lost. Attempting reset: Succeeded."
+	bystander 192.0.2.1 5432
+	sql -h 10.79.1.2 -c "select pg_sleep(599)" &
+	defer kill $!
+	wait_for is_connected_to 10.79.1.2
+	bystander=$(ends_of dst 10.79.1.2)
+	coproc typed_psql -h 192.0.2.10
+	exec 8>&"${COPROC[1]}" 9<&"${COPROC[0]}"
+	defer kill "$COPROC_PID"
+	for _ in 1 2 3; do
+		fail_over db1 db2 1
+		[ "$took" -ge 1000 ] || break
+		fail_over db2 db1 2
+		[ "$took" -ge 1000 ] || break
+	done
+	[ "$took" -lt 1000 ]
+	expect_alive bystander
+	expect_equal "the session that went elsewhere" "$(ends_of dst 10.79.1.2)" "$bystander"
+}
+
+is_connected_to()
+{
+	[ -n "$(ends_of dst "$1")" ]
+}
+
 # What is printed, or shown on the page, with N for numbers and in one line.
 shape()
 {
@@ -288,7 +441,7 @@ session_says()
 {
 	local line
 
-	while read -r -t 60 line <&9; do
+	while IFS= read -r -t 60 line <&9; do
 		echo "session: $line"
 		[[ $line != *$1* ]] || return 0
 	done
@@ -688,11 +841,13 @@ mount -t tmpfs tmpfs /usr/local/sbin
 ln -s "$the_command" /usr/local/sbin/tcpdrop
 PATH=/usr/local/sbin:$PATH
 make_network
+make_databases
 
 claim "no block is wider than a terminal" blocks_are_narrow
 claim "cookbook: a block by nftables that also ends what is open" nft_block_works
 claim "cookbook: a block by a route that also ends what is open" route_block_works
 claim "cookbook: a blocklist of 50,000 networks" blocklist_works
+claim "cookbook: the address of a PostgreSQL server has moved" failover_works
 claim "cookbook: clients drained at 500 a second" draining_works
 claim "cookbook: everything but one's own SSH session" own_session_survives
 claim "cookbook: a service" service_works
