@@ -827,6 +827,55 @@ bind_works()
 	wait_for serves
 }
 
+# Many machines.
+
+play()
+{
+	env -C "$tmp" HOME="$tmp" LC_ALL=C.UTF-8 ANSIBLE_SSH_ARGS="-F $tmp/ssh_config" \
+		ANSIBLE_LOCAL_TEMP="$tmp" ANSIBLE_NOCOLOR=1 "$@"
+}
+
+recap_of()
+{
+	sed -n "s/^$1  *: *//p" "$tmp/out"
+}
+
+# Two of the machines have a client to drop.
+ansible_works()
+{
+	local machine
+
+	command -v ansible-playbook >/dev/null || skip "no ansible"
+	make_keys
+	for machine in web1 web2 web3; do
+		start_sshd nsenter "--net=/run/netns/$machine"
+		start_puppet "$machine" nsenter "--net=/run/netns/$machine"
+		defer kill "${puppet_pid[$machine]}"
+		ask_of "$machine" connect bystander 127.0.0.1 6379
+		[ "$machine" = web2 ] || ask_of "$machine" connect target 127.0.0.1 6379 from=203.0.113.12
+	done
+	bystander 192.0.2.1 6379 from=203.0.113.11
+	block cookbook.rst playbook
+	mv "$tmp/block" "$tmp/drop.yml"
+	block cookbook.rst ansible
+	run play dash -e "$tmp/block"
+	cat "$tmp/out" "$tmp/err"
+	expect_exit 0
+	for machine in web1 web2 web3; do
+		ask_of "$machine" alive bystander
+		expect_equal "the bystander of $machine" "$answer" 1
+	done
+	[[ $(recap_of web1) == "ok=1 "*"changed=1 "*"failed=0 "* ]]
+	[[ $(recap_of web2) == "ok=1 "*"changed=0 "*"failed=0 "* ]]
+	[[ $(recap_of web3) == "ok=1 "*"changed=1 "*"failed=0 "* ]]
+	for machine in web1 web3; do
+		ask_of "$machine" alive target
+		expect_equal "the targets of $machine" "$answer" 0
+	done
+	expect_alive bystander
+	expect_no_rules
+}
+
 blocks_are_narrow()
 {
 	not grep -n '^  .\{79\}' "$(doc cookbook.rst)"
@@ -861,4 +910,8 @@ claim "cookbook: CLOSE_WAIT of a service" close_wait_works
 claim "cookbook: retransmitting into a dead peer" dead_peer_works
 claim "cookbook: peers that do not read" hoarders_are_dropped
 claim "cookbook: TIME_WAIT in the way of a bind" bind_works
+# Takes its time, and what is special about it does not depend on the kernel.
+if wants_shell bash; then
+	claim "cookbook: three machines by Ansible" ansible_works
+fi
 run_claims
