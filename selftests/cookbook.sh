@@ -21,9 +21,7 @@ ways=("dash -e")
 # make_machine NAME NUMBER: a namespace, and a cable to it, 10.79.NUMBER.1 here, 10.79.NUMBER.2 there.
 make_machine()
 {
-	ip netns add "$1"
-	ip -n "$1" link set lo up
-	ip link add "$1" type veth peer name eth0 netns "$1"
+	add_netns "$1" "$1"
 	ip addr add "10.79.$2.1/24" dev "$1"
 	ip link set "$1" up
 	ip -n "$1" addr add "10.79.$2.2/24" dev eth0
@@ -286,13 +284,13 @@ typed_psql()
 		"$pg_bin/psql" -X -n -P pager=off -U postgres "$@"
 }
 
-# psql_says TEXT: wait for it.
-psql_says()
+# terminal_says TEXT: wait for it.
+terminal_says()
 {
 	local line
 
 	while IFS= read -r -t 60 line <&9; do
-		echo "psql: $line"
+		echo "terminal: $line"
 		[[ $line != *$1* ]] || return 0
 	done
 	return 1
@@ -317,10 +315,10 @@ fail_over()
 	type_block failover
 	expect_lines 1
 	before=$(date +%s%3N)
-	psql_says "could not receive data from server: Software caused connection abort"
-	psql_says "The connection to the server was lost. Attempting reset: Succeeded."
+	terminal_says "could not receive data from server: Software caused connection abort"
+	terminal_says "The connection to the server was lost. Attempting reset: Succeeded."
 	echo "show cluster_name;" >&8
-	psql_says " $2"
+	terminal_says " $2"
 	took=$(($(date +%s%3N) - before))
 	echo "$took ms from $1 to $2"
 	# The old server does not know.
@@ -437,17 +435,6 @@ session()
 	exec nsenter --net=/run/netns/outside ssh -F "$tmp/ssh_config" -b "$1" -tt 192.0.2.1
 }
 
-session_says()
-{
-	local line
-
-	while IFS= read -r -t 60 line <&9; do
-		echo "session: $line"
-		[[ $line != *$1* ]] || return 0
-	done
-	return 1
-}
-
 sessions_are()
 {
 	expect_equal "the sessions" "$(ends_of "sport = :22 and dst $1" | wc -l)" "$2"
@@ -490,19 +477,19 @@ own_session_survives()
 	exec 8>&"${COPROC[1]}" 9<&"${COPROC[0]}"
 	defer kill "$COPROC_PID"
 	echo 'export PS1= TERM=dumb; echo "I am $((40 + 2))"' >&8
-	session_says "I am 42"
+	terminal_says "I am 42"
 	wait_for sessions_are 203.0.113.7 2
 	before=$(ends_of sport = :22 and dst 203.0.113.7)
 	while read -r line; do
 		echo "$line" >&8
 	done <"$tmp/block"
 	echo 'echo "I am $((41 + 2))"' >&8
-	session_says "I am 43"
+	terminal_says "I am 43"
 	expect_answer 0 alive target
 	only_session_is_left
 	grep -qF "$(ends_of sport = :22 and dst 203.0.113.7 | awk '{ print $4 }')" <<<"$before"
 	echo 'echo "I am $((42 + 2))"' >&8
-	session_says "I am 44"
+	terminal_says "I am 44"
 	expect_no_rules
 }
 
@@ -511,19 +498,7 @@ own_session_survives()
 # Both ends are of the service.
 make_service()
 {
-	local slice=/sys/fs/cgroup/system.slice
-
-	[ -w /sys/fs/cgroup/cgroup.procs ] || skip "no cgroup v2 in /sys/fs/cgroup"
-	if [ ! -d "$slice" ]; then
-		mkdir "$slice"
-		defer rmdir "$slice"
-	fi
-	mkdir "$slice/app.service"
-	defer wait_for rmdir "$slice/app.service"
-	# shellcheck disable=SC2016 # for that shell
-	start_puppet other sh -c 'echo $$ >/sys/fs/cgroup/system.slice/app.service/cgroup.procs &&
-		exec "$@"' sh
-	defer kill "${puppet_pid[other]}"
+	start_puppet_in other system.slice/app.service
 	is_dropped=other_has_none
 }
 

@@ -265,6 +265,32 @@ start_puppet()
 	puppet_out[$name]=$out
 }
 
+# start_puppet_in NAME CGROUP: in a claim, in a cgroup that is made for it, below one that may be there.
+start_puppet_in()
+{
+	local name=$1 cgroup=/sys/fs/cgroup/$2 slice
+
+	slice=${cgroup%/*}
+	[ -w /sys/fs/cgroup/cgroup.procs ] || skip "no cgroup v2 in /sys/fs/cgroup"
+	if [ ! -d "$slice" ]; then
+		mkdir "$slice"
+		defer rmdir "$slice"
+	fi
+	mkdir "$cgroup"
+	defer wait_for rmdir "$cgroup"
+	# shellcheck disable=SC2016 # for that shell
+	start_puppet "$name" sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup"
+	defer kill "${puppet_pid[$name]}"
+}
+
+# add_netns NAME DEVICE: a network namespace, with a cable from DEVICE here to eth0 there.
+add_netns()
+{
+	ip netns add "$1"
+	ip -n "$1" link set lo up
+	ip link add "$2" type veth peer name eth0 netns "$1"
+}
+
 # ask_of PUPPET COMMAND...: sets answer.
 ask_of()
 {

@@ -207,12 +207,10 @@ start_client()
 {
 	local n=$1
 
-	ip netns add "tcpdrop-client$n"
 	defer ip netns del "tcpdrop-client$n"
-	ip link add "tcpdrop$n" type veth peer name eth0 netns "tcpdrop-client$n"
+	add_netns "tcpdrop-client$n" "tcpdrop$n"
 	ip addr add "10.9.$n.1/24" dev "tcpdrop$n"
 	ip link set "tcpdrop$n" up
-	in_client "$n" ip link set lo up
 	in_client "$n" ip addr add "10.9.$n.2/24" dev eth0
 	in_client "$n" ip link set eth0 up
 	mkdir -p "$tmp/client$n"

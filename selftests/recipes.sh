@@ -186,19 +186,7 @@ clients_of_one_port()
 # Both ends are in the cgroup.
 make_container()
 {
-	local slice=/sys/fs/cgroup/machine.slice
-
-	[ -w /sys/fs/cgroup/cgroup.procs ] || skip "no cgroup v2 in /sys/fs/cgroup"
-	if [ ! -d $slice ]; then
-		mkdir $slice
-		defer rmdir $slice
-	fi
-	mkdir $slice/web.scope
-	defer wait_for rmdir $slice/web.scope
-	# shellcheck disable=SC2016 # for that shell
-	start_puppet container sh -c 'echo $$ >/sys/fs/cgroup/machine.slice/web.scope/cgroup.procs &&
-		exec "$@"' sh
-	defer kill "${puppet_pid[container]}"
+	start_puppet_in container machine.slice/web.scope
 	is_dropped=container_is_dropped
 }
 

@@ -526,12 +526,10 @@ make_router()
 {
 	local name=$1
 
-	ip netns add "tcpdrop-$name"
 	defer ip netns del "tcpdrop-$name"
-	ip link add "tcpdrop-$name" type veth peer name eth0 netns "tcpdrop-$name"
 	defer ip link del "tcpdrop-$name"
+	add_netns "tcpdrop-$name" "tcpdrop-$name"
 	ip link set "tcpdrop-$name" master tcpdrop-br up
-	in_router "$name" ip link set lo up
 	in_router "$name" ip link set eth0 up
 	in_router "$name" ip addr add "$2/24" dev eth0
 	in_router "$name" ip link add watched type veth peer name watcher
