@@ -700,6 +700,7 @@ survives_hangup()
 claim_progress()
 {
 	claim "a long commit shows its progress on a terminal ($shell)" "${under[@]}" shows_progress
+	claim "the line of progress goes, whenever the commit ends ($shell)" "${under[@]}" clears_line
 }
 
 # on_terminal COMMAND...: what it prints there.
@@ -724,9 +725,34 @@ shows_progress()
 	wait_for progress_shows
 	tr '\r' '\n' <"$tmp/out" >"$tmp/lines"
 	grep -q "^.\[K.*tcpdrop: 1 of 1 connections could not be dropped\|^.\[Ktcpdrop: 1 of [12] conn" \
-		"$tmp/lines"
+		"$tmp/lines" || {
+		cat -v "$tmp/lines"
+		false
+	}
 	ask let_go
 	expect_bystander
+}
+
+# The commit ends at the moment when the line has just been written.
+clears_line()
+{
+	mkdir -p "$tmp/rule/result"
+	echo 1 >"$tmp/rule/result/dropped"
+	{
+		echo "rule=$tmp/rule total=2"
+		sed -n '/^show_progress()/,/^}/p' "$the_command"
+		cat <<-'END'
+			printf()
+			{
+				command printf "$@"
+				[ -n "$ended" ] || { ended=1; kill -TERM $$; }
+			}
+			show_progress
+		END
+	} >"$tmp/script"
+	# shellcheck disable=SC2086 # into words
+	run $shell "$tmp/script"
+	expect_err $'\rtcpdrop: 1 of 2 dropped\e[K\r\e[K'
 }
 
 # Where there is no configfs.
