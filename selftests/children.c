@@ -411,6 +411,12 @@ static bool is_exempt(int level, int option)
 #define IP_PROTOCOL 52
 #endif
 
+/*
+ * In SO_MEMINFO, how many segments were thrown away: what a peer took for lost
+ * comes once more. Its number is SK_MEMINFO_DROPS in linux/sock_diag.h.
+ */
+#define MEMINFO_DROPS (8 * sizeof(int))
+
 /* All options that there are or may come to be; from 64 on are those of netfilter. */
 static void note_options(struct notes *notes, int fd)
 {
@@ -436,6 +442,8 @@ static void note_options(struct notes *notes, int fd)
 			ret = getsockopt(fd, levels[i].level, option, value, &len);
 			if (levels[i].level == IPPROTO_IP && option == IP_PROTOCOL)
 				*(int *)value = is_set(value, 0, sizeof(int));
+			if (levels[i].level == SOL_SOCKET && option == SO_MEMINFO)
+				memset(value + MEMINFO_DROPS, 0, sizeof(int));
 			note(notes, "%s %d: %d %s ", levels[i].name, option, ret,
 			     ret ? strerrorname_np(errno) : "");
 			note_bytes(notes, value, ret ? 0 : len < 64 ? len : 64);
