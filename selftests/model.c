@@ -3,12 +3,7 @@
  * The rule model in user space: what the kernel compiles, under the address
  * and undefined-behaviour sanitizers, and with allocations that fail.
  */
-#include "shim.h"
-
-#include "../module/conn.c"
-#include "../module/ranges.c"
-#include "../module/rule.c"
-#include "../module/text.c"
+#include "model.h"
 
 #include "grammar_cases.h"
 #include "kselftest_harness.h"
@@ -16,125 +11,6 @@
 /* See tcpdrop_util.h. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
-
-long shim_allocations = -1;
-
-/* What the readers below say; a minisock has neither a name nor a number. */
-struct sock {
-	const struct tcpdrop_conn *conn;
-	const char *name;
-	u64 number;
-	bool minisock;
-};
-
-static unsigned int read_saddr(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	keys[0] = sk->conn->saddr;
-	return 1;
-}
-
-static unsigned int read_daddr(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	keys[0] = sk->conn->daddr;
-	return 1;
-}
-
-static unsigned int read_sport(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->sport };
-	return 1;
-}
-
-static unsigned int read_dport(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	keys[0] = (struct tcpdrop_range_key){ .lo = sk->conn->dport };
-	return 1;
-}
-
-static unsigned int read_port(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	return read_sport(sk, keys) + read_dport(sk, keys + 1);
-}
-
-/* Matched by the rule's states, and never asked for. */
-static unsigned int read_state(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	abort();
-}
-
-static unsigned int read_congestion(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	if (sk->minisock)
-		return 0;
-	keys[0] = tcpdrop_name_key(sk->name ? sk->name : "");
-	return 1;
-}
-
-static unsigned int read_ulp(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	return read_congestion(sk, keys);
-}
-
-static unsigned int read_number(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	if (sk->minisock)
-		return 0;
-	keys[0] = (struct tcpdrop_range_key){ .lo = sk->number };
-	return 1;
-}
-
-#define read_dev read_congestion
-#define read_mark read_number
-#define read_uid read_number
-#define read_idle read_number
-#define read_retrans read_number
-#define read_sendq read_number
-#define read_recvq read_number
-#define read_orphan read_number
-#define read_pid read_number
-
-/* Found by the rule itself, and never asked for. */
-static unsigned int read_cgroup(const struct sock *sk, struct tcpdrop_range_key *keys)
-{
-	abort();
-}
-
-/* The cgroups that there are: as many as have been got, and not put. */
-static long cgroups_held;
-
-struct cgroup *tcpdrop_cgroup_get(const char *path)
-{
-	static const char *const exist[] = { "/", "/some", "/some/where", "/a, b" };
-	size_t i;
-
-	if (!strcmp(path, "/nowhere"))
-		return ERR_PTR(-EOPNOTSUPP);
-	for (i = 0; i < ARRAY_SIZE(exist); i++) {
-		if (!strcmp(path, exist[i])) {
-			cgroups_held++;
-			return (struct cgroup *)exist[i];
-		}
-	}
-	return ERR_PTR(-ENOENT);
-}
-
-void tcpdrop_cgroup_put(struct cgroup *cgroup)
-{
-	cgroups_held--;
-}
-
-static const tcpdrop_reader_t readers[] = {
-#define SELECTOR(NAME, name, ...) \
-	[RULE_##NAME] = read_##name,
-#define OPTION(...)
-#include "../module/attrs.h"
-};
-
-/* Does a rule made by tcpdrop_rule_copy() match it? */
-static bool match_sock(const struct tcpdrop_rule *rule, const struct sock *sk)
-{
-	return tcpdrop_rule_match(rule, 0, sk->conn->state, sk, readers);
-}
 
 static bool match(const struct tcpdrop_rule *rule, const struct tcpdrop_conn *conn)
 {
@@ -156,31 +32,6 @@ FIXTURE_SETUP(model)
 FIXTURE_TEARDOWN(model)
 {
 	tcpdrop_rule_destroy(&self->rule);
-}
-
-static enum tcpdrop_rule_attr attr_by_name(const char *name)
-{
-	unsigned int attr;
-
-	for (attr = 0; attr < RULE_NR_ATTRS; attr++)
-		if (!strcmp(name, tcpdrop_rule_attr_name(attr)))
-			break;
-	return attr;
-}
-
-static int store(struct tcpdrop_rule *rule, const char *attr, const char *text,
-		 struct tcpdrop_rule_error *error)
-{
-	return tcpdrop_rule_store(rule, attr_by_name(attr), text, strlen(text), error);
-}
-
-static const char *show(struct tcpdrop_rule *rule, const char *attr, char text[4096])
-{
-	int len = tcpdrop_rule_show(rule, attr_by_name(attr), text, 4096);
-
-	if (len && text[len - 1] == '\n')
-		text[len - 1] = '\0';
-	return text;
 }
 
 TEST_F(model, takes_and_refuses_what_the_grammar_says)
@@ -240,39 +91,6 @@ TEST_F(model, without_memory_refuses_and_stays_as_it_was)
 	}
 	EXPECT_EQ(0, ret);
 	EXPECT_LT(2, allocations);
-}
-
-/* The whole rule, as a string. */
-static char *print_whole(struct tcpdrop_rule *rule)
-{
-	struct tcpdrop_text text;
-	char *whole = NULL;
-
-	if (!tcpdrop_rule_print(rule, &text))
-		whole = strndup(text.buf ? text.buf : "", text.len);
-	kvfree(text.buf);
-	return whole;
-}
-
-/* Makes a rule of the lines that another printed; a name again adds to its list. */
-static int store_lines(struct tcpdrop_rule *rule, char *lines, struct tcpdrop_rule_error *error)
-{
-	char *line, *save, *value, item[4096];
-	const char *before = "";
-	int ret = 0;
-
-	tcpdrop_rule_init(rule);
-	line = strtok_r(lines, "\n", &save);
-	for (; line && !ret; line = strtok_r(NULL, "\n", &save)) {
-		value = strstr(line, " = ");
-		if (!value)
-			return -EINVAL;
-		*value = '\0';
-		snprintf(item, sizeof(item), "%s%s", strcmp(before, line) ? "" : "+", value + 3);
-		ret = store(rule, line, item, error);
-		before = line;
-	}
-	return ret;
 }
 
 TEST_F(model, prints_nothing_if_nothing_is_set)
