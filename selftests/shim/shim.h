@@ -83,15 +83,32 @@ static inline void sort(void *base, size_t num, size_t size,
 		qsort(base, num, size, cmp);
 }
 
+/* As the kernel does: a "+" before a number and a newline behind it are part of it. */
 static inline int kstrtou64(const char *s, unsigned int base, u64 *res)
 {
-	char *end;
+	u64 value = 0;
+	bool over = false;
+	int digits;
 
-	errno = 0;
-	*res = strtoull(s, &end, base);
-	if (errno)
-		return -errno;
-	return end == s || *end ? -EINVAL : 0;
+	s += *s == '+';
+	if (base == 16 && s[0] == '0' && tolower((unsigned char)s[1]) == 'x')
+		s += 2;
+	for (digits = 0; isxdigit((unsigned char)*s); s++, digits++) {
+		unsigned int digit = isdigit((unsigned char)*s) ?
+				     *s - '0' : tolower((unsigned char)*s) - 'a' + 10;
+
+		if (digit >= base)
+			break;
+		over |= __builtin_mul_overflow(value, base, &value) ||
+			__builtin_add_overflow(value, digit, &value);
+	}
+	s += digits && *s == '\n';
+	if (!digits || (*s && !over))
+		return -EINVAL;
+	if (over)
+		return -ERANGE;
+	*res = value;
+	return 0;
 }
 
 static inline int kstrtou16(const char *s, unsigned int base, u16 *res)
