@@ -68,6 +68,14 @@ static inline void *kvmalloc_array(size_t n, size_t size, int flags)
 }
 
 #define kvfree free
+#define kfree free
+
+static inline void *kzalloc(size_t size, int flags)
+{
+	void *p = kvmalloc_array(size, 1, flags);
+
+	return p ? memset(p, 0, size) : NULL;
+}
 
 #define __printf(a, b)   __attribute__((format(printf, a, b)))
 
@@ -111,6 +119,16 @@ static inline int kstrtou64(const char *s, unsigned int base, u64 *res)
 	return 0;
 }
 
+static inline int match_string(const char * const *array, size_t n, const char *string)
+{
+	size_t i;
+
+	for (i = 0; i < n && array[i]; i++)
+		if (!strcmp(array[i], string))
+			return i;
+	return -EINVAL;
+}
+
 static inline int kstrtou16(const char *s, unsigned int base, u16 *res)
 {
 	u64 value;
@@ -150,20 +168,60 @@ static inline int vscnprintf(char *buf, size_t size, const char *fmt, va_list ap
 	return len < (int)size ? len : (int)size - 1;
 }
 
+/* Its last 32 bits are an IPv4 address, and printed as one. */
+static inline bool shim_ends_in_ipv4(const u8 *addr)
+{
+	static const u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(addr, mapped, sizeof(mapped)) ||
+	       ((addr[8] & ~2) == 0 && addr[9] == 0 && addr[10] == 0x5e && addr[11] == 0xfe);
+}
+
+/* As %pI6c: where the C library's differs, a reader must not notice. */
+static inline int shim_print_ipv6(char *buf, size_t size, const u8 *addr)
+{
+	unsigned int groups = shim_ends_in_ipv4(addr) ? 6 : 8;
+	unsigned int i, run, from = 0, longest = 1;
+	char text[64] = "";
+	size_t len = 0;
+
+	for (i = 0; i < groups; i++) {
+		for (run = 0; i + run < groups; run++)
+			if (addr[2 * (i + run)] || addr[2 * (i + run) + 1])
+				break;
+		if (run > longest) {
+			longest = run;
+			from = i;
+		}
+	}
+	for (i = 0; i < groups; i++) {
+		if (longest > 1 && i == from) {
+			len += snprintf(text + len, sizeof(text) - len, "::");
+			i += longest - 1;
+			continue;
+		}
+		len += snprintf(text + len, sizeof(text) - len, "%s%x",
+				len && text[len - 1] != ':' ? ":" : "",
+				addr[2 * i] << 8 | addr[2 * i + 1]);
+	}
+	if (groups == 6)
+		snprintf(text + len, sizeof(text) - len, "%s%u.%u.%u.%u",
+			 text[len - 1] != ':' ? ":" : "", addr[12], addr[13], addr[14], addr[15]);
+	len = snprintf(buf, size, "%s", text);
+	return len < size ? len : size - 1;
+}
+
 /* Knows the kernel's %pI4 and %pI6c, each alone in its format. */
 static inline int scnprintf(char *buf, size_t size, const char *fmt, ...)
 {
-	int family = 0, len;
 	va_list ap;
-
-	if (!strcmp(fmt, "%pI4"))
-		family = AF_INET;
-	else if (!strcmp(fmt, "%pI6c"))
-		family = AF_INET6;
+	int len;
 
 	va_start(ap, fmt);
-	if (family)
-		len = inet_ntop(family, va_arg(ap, void *), buf, size) ? strlen(buf) : 0;
+	if (!strcmp(fmt, "%pI4"))
+		len = inet_ntop(AF_INET, va_arg(ap, void *), buf, size) ? strlen(buf) : 0;
+	else if (!strcmp(fmt, "%pI6c"))
+		len = shim_print_ipv6(buf, size, va_arg(ap, void *));
 	else
 		len = vscnprintf(buf, size, fmt, ap);
 	va_end(ap);
