@@ -67,8 +67,14 @@ static inline void *kvmalloc_array(size_t n, size_t size, int flags)
 	return reallocarray(NULL, n, size);
 }
 
-#define kvfree free
-#define kfree free
+/* Most are of nothing, for which the sanitizer need not be asked. */
+static inline void kvfree(const void *p)
+{
+	if (p)
+		free((void *)p);
+}
+
+#define kfree kvfree
 
 static inline void *kzalloc(size_t size, int flags)
 {
