@@ -45,6 +45,9 @@ kselftest-all:
 check:
 	scripts/check
 
+fuzz:
+	scripts/fuzz
+
 deb:
 	scripts/deb $(DEB_DIR)
 
@@ -64,6 +67,7 @@ help:
 	@echo 'bench-selectors  what each selector costs, in instructions'
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
+	@echo 'fuzz           the rule model under libFuzzer: FUZZ_SECONDS=300, or RUNS=, JOBS=, TARGETS='
 
 .PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check deb help
+.PHONY: check fuzz deb help
