@@ -16,7 +16,6 @@
 #include <linux/net.h>
 #include <linux/spinlock.h>
 #include <net/inet_timewait_sock.h>
-#include <net/mptcp.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -65,20 +64,6 @@ static enum tcpdrop_abort_verdict abort_request(const struct tcpdrop_batch_entry
 	if (tcpdrop_walk_has_successor(entry->sk, &entry->conn))
 		return ABORT_GONE;
 	return ABORT_DONE;
-}
-
-/**
- * tcpdrop_abort_is_child() - does a connection wait to be accepted?
- * @sk: a full socket, on which the caller has a reference
- *
- * MPTCP's do not count, whose socket for the application is another one.
- *
- * Context: any; no lock is needed, and none makes the answer last.
- * Return: true if no process has it, nor had.
- */
-bool tcpdrop_abort_is_child(const struct sock *sk)
-{
-	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
 }
 
 /*
@@ -209,8 +194,8 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 	case TCP_NEW_SYN_RECV:
 		return abort_request(entry);
 	default:
-		return tcpdrop_abort_is_child(sk) ? abort_child(walk, entry, owned) :
-					    abort_full(walk, entry, false);
+		return tcpdrop_sock_is_child(sk) ? abort_child(walk, entry, owned) :
+						   abort_full(walk, entry, false);
 	}
 }
 

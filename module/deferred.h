@@ -25,6 +25,8 @@ struct tcpdrop_mptcp;
  * @exact: the bucket was looked through for the ends of @entry alone, and is
  *         again if another object has them now
  * @failed: not to be tried again
+ * @unseen: a subflow of MPTCP that none of the listeners looked at had in its queue
+ * @unqueued: no listener had it, so it does not wait to be accepted
  * @catch: watches the socket's owner
  * @conn: the connection of MPTCP that it is a subflow of, if it is; not owned
  * @subflow: in the list of that
@@ -37,6 +39,8 @@ struct tcpdrop_deferred {
 	unsigned long bucket;
 	bool exact;
 	bool failed;
+	bool unseen;
+	bool unqueued;
 	struct tcpdrop_owner_catch catch;
 	struct tcpdrop_mptcp *conn;
 	struct list_head subflow;

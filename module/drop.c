@@ -20,6 +20,7 @@
 #include <linux/sched/signal.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_sock.h>
+#include <net/mptcp.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 
@@ -362,6 +363,16 @@ static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 
 /* Children: from the queue of their listener, which its owner holds still. */
 
+/* What was no child as a subflow of MPTCP may be one when it is one no more. */
+static bool is_child(const struct tcpdrop_deferred *it)
+{
+	const struct sock *sk = it->entry.sk;
+
+	if (!sk || !sk_fullsock(sk) || !tcpdrop_sock_is_child(sk))
+		return false;
+	return !it->unqueued || !sk_is_mptcp(sk);
+}
+
 /*
  * The next children of a queue that are deferred.  Who adds to it holds its
  * lock, who takes from it owns the listener, which is ours: so a place in it
@@ -379,6 +390,8 @@ static unsigned int next_children(const struct tcpdrop_dropper *d, struct sock *
 	req = *place ? (*place)->dl_next : queue->rskq_accept_head;
 	for (looked = 0; req && looked < CHILDREN_AT_ONCE; looked++) {
 		found[nr] = tcpdrop_deferred_find(&d->deferred, req->sk);
+		if (found[nr])
+			found[nr]->unseen = false;
 		nr += found[nr] && !found[nr]->failed;
 		*place = req;
 		req = req->dl_next;
@@ -395,8 +408,11 @@ static bool may_drop_child(const struct tcpdrop_dropper *d)
 	return !tcpdrop_drop_is_done(d) && tcpdrop_pace_is_due(&d->pace);
 }
 
-/* Returns whether there may be more, which accept() is not to wait for. */
-static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener)
+/*
+ * Returns whether there may be more, which accept() is not to wait for; @all
+ * becomes false if it stopped before the end of the queue.
+ */
+static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener, bool *all)
 {
 	struct tcpdrop_deferred *found[CHILDREN_AT_ONCE];
 	struct request_sock *place = NULL;
@@ -413,59 +429,87 @@ static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener)
 			dropped += verdict == ABORT_DONE;
 		}
 	} while (place && dropped < CHILDREN_IN_A_ROW && may_drop_child(d));
+	*all = !place;
 	return place && dropped;
 }
 
-static void drop_children_of(struct tcpdrop_dropper *d, struct sock *listener)
+/* Returns whether the whole queue has been seen. */
+static bool drop_children_of(struct tcpdrop_dropper *d, struct sock *listener)
 {
-	bool more = true;
+	bool more = true, all = false;
 
 	while (more && may_drop(d) && tcpdrop_owner_try(listener, OWNER_LISTENER)) {
-		more = drop_some_children(d, listener);
+		more = drop_some_children(d, listener, &all);
 		release_sock(listener);
 	}
+	return all;
 }
 
 static int drop_children_in(struct tcpdrop_dropper *d, unsigned int bucket,
-			    struct tcpdrop_batch *parents)
+			    struct tcpdrop_batch *parents, bool *all)
 {
 	size_t i;
 	int ret;
 
 	ret = tcpdrop_walk_parents(&d->walk, bucket, parents);
 	for (i = 0; i < parents->nr; i++) {
-		drop_children_of(d, parents->v[i].sk);
+		if (!drop_children_of(d, parents->v[i].sk) && sk_is_mptcp(parents->v[i].sk))
+			*all = false;
 		sock_put(parents->v[i].sk);
 	}
 	return ret;
 }
 
-static bool has_children(const struct tcpdrop_dropper *d)
+/*
+ * Whoever is made by a listener is linked before it is queued, and its spinlock
+ * is held until it is: so who is in no queue afterwards never comes into one.
+ */
+static bool expect_children(struct tcpdrop_dropper *d)
 {
-	const struct tcpdrop_deferred *it;
+	struct tcpdrop_deferred *it;
+	bool any = false;
 
-	list_for_each_entry(it, &d->deferred.list, list)
-		if (it->entry.sk && !it->failed && sk_fullsock(it->entry.sk) &&
-		    tcpdrop_abort_is_child(it->entry.sk))
-			return true;
-	return false;
+	list_for_each_entry(it, &d->deferred.list, list) {
+		if (it->failed || !is_child(it))
+			continue;
+		any = true;
+		if (!sk_is_mptcp(it->entry.sk))
+			continue;
+		spin_lock_bh(&it->entry.sk->sk_lock.slock);
+		spin_unlock_bh(&it->entry.sk->sk_lock.slock);
+		it->unseen = true;
+	}
+	return any;
+}
+
+/* @all: no listener that may have them was left out. */
+static void miss_children(struct tcpdrop_dropper *d, bool all)
+{
+	struct tcpdrop_deferred *it;
+
+	list_for_each_entry(it, &d->deferred.list, list) {
+		it->unqueued |= it->unseen && all;
+		it->unseen = false;
+	}
 }
 
 static void drop_children(struct tcpdrop_dropper *d)
 {
 	unsigned int bucket, nr = tcpdrop_walk_nr_parents(&d->walk);
 	struct tcpdrop_batch parents = {};
+	bool all = true;
 	int ret;
 
-	if (!has_children(d))
+	if (!expect_children(d))
 		return;
 	for (bucket = 0; bucket < nr && !tcpdrop_drop_is_done(d); bucket++) {
 		cond_resched();
-		ret = drop_children_in(d, bucket, &parents);
+		ret = drop_children_in(d, bucket, &parents, &all);
 		if (ret)
 			tcpdrop_drop_stop(d, ret);
 	}
 	tcpdrop_batch_free(&parents);
+	miss_children(d, all && !tcpdrop_drop_is_done(d));
 }
 
 /* The time that owners have stands still while the next drop has to wait. */
@@ -707,7 +751,7 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns
 	note_connection(d, conns, it);
 	if (!sk)
 		look_again(d, it);
-	else if (sk_fullsock(sk) && !tcpdrop_abort_is_child(sk))
+	else if (sk_fullsock(sk) && !is_child(it))
 		note_verdict(d, it, catch_and_abort(d, it, net));
 	else
 		note_verdict(d, it,

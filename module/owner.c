@@ -15,9 +15,11 @@
 #include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <net/mptcp.h>
 #include <net/sock.h>
 
 #include "owner.h"
+#include "sock.h"
 
 /**
  * tcpdrop_owner_try() - become the owner of a socket if it has none
@@ -87,11 +89,21 @@ void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net)
 	atomic_set(&net->caught, 0);
 }
 
+/*
+ * MPTCP, when it closes a listener, owns each subflow in the queue and turns it
+ * into a socket of TCP, which the listener ends soon after: so that one stays
+ * as it is.
+ */
+static bool is_turned(const struct sock *sk)
+{
+	return tcpdrop_sock_is_child(sk) && !sk_is_mptcp(sk);
+}
+
 static void take_if_free(struct tcpdrop_owner_catch *c)
 {
 	lockdep_assert_held(&c->sk->sk_lock.slock);
 
-	if (c->caught || sock_owned_by_user_nocheck(c->sk))
+	if (c->caught || sock_owned_by_user_nocheck(c->sk) || is_turned(c->sk))
 		return;
 	c->sk->sk_lock.owned = 1;
 	WRITE_ONCE(c->caught, 1);

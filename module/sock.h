@@ -16,6 +16,7 @@ void tcpdrop_sock_conn(struct tcpdrop_conn *conn, const struct sock *sk);
 bool tcpdrop_sock_is_exempt(const struct sock *sk, bool kernel);
 bool tcpdrop_sock_file_key(struct tcpdrop_range_key *key, struct socket *socket);
 bool tcpdrop_sock_is_linked(const struct sock *sk);
+bool tcpdrop_sock_is_child(const struct sock *sk);
 bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
 			unsigned int state);
 bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk,
