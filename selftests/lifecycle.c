@@ -55,14 +55,6 @@ static int count_rules(const char *name)
 	return count;
 }
 
-/* A number that changes when the kernel warns of something. */
-static int taint(void)
-{
-	char text[64];
-
-	return file_read("/proc/sys/kernel/tainted", text, sizeof(text)) ? -1 : atoi(text);
-}
-
 /*
  * A rule and its files.
  */
@@ -76,7 +68,7 @@ FIXTURE(rule_files)
 FIXTURE_SETUP(rule_files)
 {
 	REQUIRE_TCPDROP();
-	self->taint = taint();
+	self->taint = kernel_taint();
 	ASSERT_EQ(0, conn_setup());
 	ASSERT_EQ(0, conn_make(&self->conn, ESTABLISHED, IPV4));
 	ASSERT_EQ(0, rule_new(&self->rule, "lifecycle"));
@@ -86,7 +78,7 @@ FIXTURE_SETUP(rule_files)
 FIXTURE_TEARDOWN(rule_files)
 {
 	rule_remove(&self->rule);
-	EXPECT_EQ(self->taint, taint());
+	EXPECT_EQ(self->taint, kernel_taint());
 }
 
 /* All files with these bits, by names that are there while they are open. */
@@ -313,7 +305,7 @@ FIXTURE_SETUP(module)
 	self->path = getenv("TCPDROP_KO");
 	if (!self->path)
 		SKIP(return, "TCPDROP_KO does not say where the module is");
-	self->taint = taint();
+	self->taint = kernel_taint();
 	ASSERT_EQ(0, count_rules(NULL));
 	ASSERT_EQ(0, conn_setup());
 }
@@ -322,7 +314,7 @@ FIXTURE_TEARDOWN(module)
 {
 	if (!tcpdrop_loaded())
 		module_load(self->path);
-	EXPECT_EQ(self->taint, taint());
+	EXPECT_EQ(self->taint, kernel_taint());
 }
 
 TEST_F(module, stays_while_there_is_a_rule)
@@ -426,7 +418,7 @@ FIXTURE(together)
 FIXTURE_SETUP(together)
 {
 	REQUIRE_TCPDROP();
-	self->taint = taint();
+	self->taint = kernel_taint();
 	ASSERT_EQ(0, conn_setup());
 	ASSERT_EQ(0, rule_new(&self->writers.rule, "lifecycle"));
 }
@@ -434,7 +426,7 @@ FIXTURE_SETUP(together)
 FIXTURE_TEARDOWN(together)
 {
 	rule_remove(&self->writers.rule);
-	EXPECT_EQ(self->taint, taint());
+	EXPECT_EQ(self->taint, kernel_taint());
 }
 
 static void *writer_main(void *arg)

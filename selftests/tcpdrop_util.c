@@ -24,6 +24,10 @@
 
 #include "tcpdrop_util.h"
 
+/* Bits of /proc/sys/kernel/tainted. */
+#define TAINT_DIE (1 << 7)
+#define TAINT_WARN (1 << 9)
+
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
 
 /* Milliseconds of a clock that only goes forward. */
@@ -312,6 +316,20 @@ int rule_commit_end(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -EPROTO;
 	return -WEXITSTATUS(status);
+}
+
+/* A number that changes when the kernel warns of something, for the first time. */
+int kernel_taint(void)
+{
+	char text[64];
+
+	return file_read("/proc/sys/kernel/tainted", text, sizeof(text)) ? -1 : atoi(text);
+}
+
+/* Not 0 once it has warned or died, or if that is not known. */
+int kernel_has_warned(void)
+{
+	return kernel_taint() & (TAINT_DIE | TAINT_WARN);
 }
 
 /* One whole number of the rule; negative: an errno, or -EPROTO for no number. */

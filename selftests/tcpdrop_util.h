@@ -73,6 +73,8 @@ struct rule_result {
 };
 
 bool tcpdrop_loaded(void);
+int kernel_taint(void);
+int kernel_has_warned(void);
 int rule_new(struct rule *rule, const char *name);
 int rule_set(const struct rule *rule, const char *attr, const char *value);
 int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
