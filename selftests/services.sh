@@ -712,6 +712,26 @@ an_address_that_is_here_is_spared()
 	expect_alive bystander
 }
 
+# When keepalived stops it ends its scripts a second later: this one is at its first look then.
+an_address_is_dropped_to_the_end()
+{
+	install_examples
+	ip addr add 192.0.2.77/32 dev lo
+	ask connect target 192.0.2.77 8080
+	ask connect bystander 192.0.2.1 8080
+	ip addr del 192.0.2.77/32 dev lo
+	mkdir "$tmp/slow"
+	printf '#!/bin/sh\ntouch %s/looks\nsleep 2\nexec %s "$@"\n' "$tmp" "$(command -v ip)" \
+		>"$tmp/slow/ip"
+	chmod +x "$tmp/slow/ip"
+	PATH=$tmp/slow:$PATH setsid env --default-signal tcpdrop-moved 192.0.2.77 >"$tmp/out" &
+	wait_for [ -e "$tmp/looks" ]
+	kill $!
+	wait $!
+	expect_equal "what was dropped" "$(grep -c ': dropped$' "$tmp/out")" 2
+	expect_alive bystander
+}
+
 # Prometheus
 
 # Text format: each metric has its HELP and its TYPE once, before its samples, which are together.
@@ -813,6 +833,7 @@ claim "nftables: elements with timeouts and comments, and sets that are refused"
 claim "keepalived: an address moves from a machine that is worse, has a fault, stops" \
 	an_address_moves
 claim "keepalived: an address that is here is spared" an_address_that_is_here_is_spared
+claim "keepalived: what has moved is dropped, though keepalived stops" an_address_is_dropped_to_the_end
 claim "Prometheus: what is written are counters, and they count" metrics_are_counters
 claim "Prometheus: without the module the old file stays" no_metrics_leave_the_file
 claim "systemd: the units are well-formed" units_are_well_formed
