@@ -71,7 +71,7 @@ is_in()
 
 ends_of()
 {
-	ss -Htn state established "$@"
+	ss -Htn state established "$@" | awk '{ print $3, $4 }'
 }
 
 is_listening()
@@ -487,7 +487,7 @@ own_session_survives()
 	terminal_says "I am 43"
 	expect_answer 0 alive target
 	only_session_is_left
-	grep -qF "$(ends_of sport = :22 and dst 203.0.113.7 | awk '{ print $4 }')" <<<"$before"
+	grep -qF "$(ends_of sport = :22 and dst 203.0.113.7 | awk '{ print $2 }')" <<<"$before"
 	echo 'echo "I am $((42 + 2))"' >&8
 	terminal_says "I am 44"
 	expect_no_rules
