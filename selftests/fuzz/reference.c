@@ -12,7 +12,8 @@
 /* The longest item, as the module has it. */
 #define LONGEST 111
 
-const char *const ref_states[10] = {
+/* By bit. */
+static const char *const states[10] = {
 	"SYN_SENT", "SYN_RCVD", "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT_1", "CLOSING", "LAST_ACK",
 	"FIN_WAIT_2", "TIME_WAIT", "LISTEN",
 };
@@ -271,7 +272,7 @@ static bool parse_state(const char *text, size_t len, struct ref_item *item)
 
 	item->lo = 0;
 	for (i = 0; i < 10; i++)
-		if (is_state(text, len, ref_states[i]))
+		if (is_state(text, len, states[i]))
 			item->lo |= 1 << i;
 	for (i = 0; i < ARRAY_SIZE(more_states); i++)
 		if (is_state(text, len, more_states[i].name))

@@ -45,9 +45,6 @@ struct ref_rule {
 	struct ref_list lists[REF_NR];
 };
 
-/* The ten states, by bit. */
-extern const char *const ref_states[10];
-
 /* An address of IPv4 is mapped; what a socket does not have it @lacks, by bit. */
 struct ref_sock {
 	ref_number saddr, daddr;
