@@ -15,7 +15,7 @@ is_listening()
 # The client's end of the only connection to the port, as "LADDR:LPORT FADDR:FPORT".
 connection()
 {
-	ss -Htn state established "dport = :$port" | awk '{ print $3, $4 }'
+	connections "dport = :$port"
 }
 
 is_connected()

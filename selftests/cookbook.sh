@@ -69,11 +69,6 @@ is_in()
 	[ -n "$(ss -Htan state "$1" "sport = :$2")" ]
 }
 
-ends_of()
-{
-	ss -Htn state established "$@" | awk '{ print $3, $4 }'
-}
-
 is_listening()
 {
 	[ -n "$(ss -Htln "sport = :$1")" ]
@@ -130,7 +125,7 @@ block_ends()
 	type_block "$1"
 	expect_lines 2
 	# The block alone stops the data, too.
-	expect_equal "what is open" "$(ends_of dst 203.0.113.7)" ""
+	expect_equal "what is open" "$(connections dst 203.0.113.7)" ""
 	expect_aborted target server
 	wait_for expect_answer "$2" fate target client
 	expect_dropped
@@ -344,7 +339,7 @@ failover_works()
 	sql -h 10.79.1.2 -c "select pg_sleep(599)" &
 	defer kill $!
 	wait_for is_connected_to 10.79.1.2
-	bystander=$(ends_of dst 10.79.1.2)
+	bystander=$(connections dst 10.79.1.2)
 	coproc typed_psql -h 192.0.2.10
 	exec 8>&"${COPROC[1]}" 9<&"${COPROC[0]}"
 	defer kill "$COPROC_PID"
@@ -356,12 +351,12 @@ failover_works()
 	done
 	[ "$took" -lt 1000 ]
 	expect_alive bystander
-	expect_equal "the session that went elsewhere" "$(ends_of dst 10.79.1.2)" "$bystander"
+	expect_equal "the session that went elsewhere" "$(connections dst 10.79.1.2)" "$bystander"
 }
 
 is_connected_to()
 {
-	[ -n "$(ends_of dst "$1")" ]
+	[ -n "$(connections dst "$1")" ]
 }
 
 # What is printed, or shown on the page, with N for numbers and in one line.
@@ -437,7 +432,7 @@ session()
 
 sessions_are()
 {
-	expect_equal "the sessions" "$(ends_of "sport = :22 and dst $1" | wc -l)" "$2"
+	expect_equal "the sessions" "$(connections "sport = :22 and dst $1" | wc -l)" "$2"
 }
 
 only_session_is_left()
@@ -479,7 +474,7 @@ own_session_survives()
 	echo 'export PS1= TERM=dumb; echo "I am $((40 + 2))"' >&8
 	terminal_says "I am 42"
 	wait_for sessions_are 203.0.113.7 2
-	before=$(ends_of sport = :22 and dst 203.0.113.7)
+	before=$(connections sport = :22 and dst 203.0.113.7)
 	while read -r line; do
 		echo "$line" >&8
 	done <"$tmp/block"
@@ -487,7 +482,7 @@ own_session_survives()
 	terminal_says "I am 43"
 	expect_answer 0 alive target
 	only_session_is_left
-	grep -qF "$(ends_of sport = :22 and dst 203.0.113.7 | awk '{ print $2 }')" <<<"$before"
+	grep -qF "$(connections sport = :22 and dst 203.0.113.7 | awk '{ print $2 }')" <<<"$before"
 	echo 'echo "I am $((42 + 2))"' >&8
 	terminal_says "I am 44"
 	expect_no_rules
@@ -656,7 +651,7 @@ idle_works()
 	start_talking ask_of other alive bystander
 	type_block idle
 	expect_out
-	expect_equal "the number of clients" "$(ends_of sport = :5432 | wc -l)" 2
+	expect_equal "the number of clients" "$(connections sport = :5432 | wc -l)" 2
 	wait_for count_is 1 sport=5432 idle=5s
 	grep -q 'idle=1h' "$tmp/block"
 	sed -i 's/idle=1h/idle=5s/' "$tmp/block"

@@ -329,6 +329,12 @@ expect_aborted()
 	expect_answer ECONNABORTED fate "$1" "$2"
 }
 
+# connections FILTER...: the ends that ss shows, a line each.
+connections()
+{
+	ss -Htn state established "$@" | awk '{ print $3, $4 }'
+}
+
 # The sockets of this namespace other than listeners, as the kernel itself shows them.
 count_sockets()
 {

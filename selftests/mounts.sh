@@ -54,12 +54,6 @@ is_served()
 	nc -z "$@" </dev/null
 }
 
-# connections FILTER...: the ends that ss shows, a line each.
-connections()
-{
-	ss -Htn state established "$@" | awk '{ print $3, $4 }'
-}
-
 has_connection()
 {
 	[ -n "$(connections "$@")" ]
