@@ -461,7 +461,7 @@ static int check_commit(struct rule_item *ri, const char *page, size_t count,
 		return -EINVAL;
 	if (!tcpdrop_rule_selects(rule)) {
 		tcpdrop_rule_error_set(&ri->error, "commit", "1", 1,
-				       "no selector is set; state = all is everything");
+				       "no selector is set; state=all is everything");
 		return -EINVAL;
 	}
 	return 0;

@@ -55,12 +55,12 @@ refuses_what_is_wrong()
 	is_refused "a nameless attribute" 'tcpdrop: : no such attribute' =7001
 	is_refused "an attribute twice" 'tcpdrop: dport: given twice' \
 		dport=7001 state=all dport=7001
-	is_refused "an empty value" 'tcpdrop: daddr: no value; the word for all is any' \
+	is_refused "an empty value" 'tcpdrop: daddr: no value' \
 		dport=7001 daddr=
 	is_refused "a value of two lines" 'tcpdrop: dport: a value is a single line' \
 		$'dport=7001\n7002'
-	is_refused "no selector" 'tcpdrop: no selector is set; state = all is everything' max=5
-	is_refused "any alone" 'tcpdrop: no selector is set; state = all is everything' daddr=any
+	is_refused "no selector" 'tcpdrop: no selector is set; state=all is everything' max=5
+	is_refused "any alone" 'tcpdrop: no selector is set; state=all is everything' daddr=any
 	is_refused "more than max" 'tcpdrop: more sockets match than max allows: 2' \
 		max=1 dport=7001
 	is_refused "a value longer than a write" 'tcpdrop: dport: "*": too long for one write' \
@@ -859,7 +859,7 @@ refuses_in_container()
 	refused_there "dport=7001 netns=all: Invalid argument" dport=7001 netns=all
 	refused_there "max=7: Invalid argument" max=7
 	refused_there "dport: given twice" dport=7001 dport=7001
-	refused_there "daddr: no value; the word for all is any" daddr= dport=7001
+	refused_there "daddr: no value" daddr= dport=7001
 	refused_there "more sockets match than max allows" dport=7001,7002 max=1
 	for option in -l -n -j -lj; do
 		refused_there "-l, -n and -j $configfs" "$option" dport=7001
