@@ -514,6 +514,59 @@ leaves_no_rule()
 	rules_are ""
 }
 
+# The commit of the first rule is stopped, and the second is not begun.
+tells_of_stopped()
+{
+	local number
+
+	begin
+	ask connect target 127.0.0.1 7001 count=60
+	applies '[web]' 'dport = 7001' 'rate = 2' '[db]' 'dport = 7002'
+	make_fifo
+	start_command tcpdrop-rules commit web db
+	exec 9<"$tmp/fifo"
+	wait_for has_dropped web
+	kill -INT "$command"
+	end_command
+	expect_exit 130
+	number=$(<"$rules/web/result/dropped")
+	expect_equal "the report" "$(<"$tmp/report")" \
+		"web: $(<"$rules/web/result/matched") matched, $number dropped, 0 failed, $((60 - number)) remaining"
+	expect_err "tcpdrop-rules: web: interrupted by a signal"
+	expect_equal "drops of the other rule" "$(<"$rules/db/result/matched")" 0
+}
+
+# What mkdir and the module take, and a rule file does not.
+leaves_out_unwritable()
+{
+	local name
+
+	begin
+	applies '[web]' 'dport = 7001'
+	for name in 'a]b' ' a' 'a '; do
+		mkdir "$rules/$name"
+		run tcpdrop-rules save
+		rmdir "$rules/$name"
+		expect_exit 1
+		expect_out $'[web]\ndport = 7001'
+		expect_err "tcpdrop-rules: $name: a file cannot say: its name"
+	done
+	mkdir "$rules/dev"
+	for name in @x '#x' ';x'; do
+		echo "$name" >"$rules/dev/dev"
+		run tcpdrop-rules show
+		expect_exit 1
+		expect_out $'[web]\ndport = 7001'
+		expect_err "tcpdrop-rules: dev: a file cannot say: dev = $name"
+		run tcpdrop-rules show -j dev
+		expect_success "{\"rule\":\"dev\",\"dev\":[\"$name\"]}"
+	done
+	echo 'x@#;' >"$rules/dev/dev"
+	run tcpdrop-rules show dev
+	expect_success $'[dev]\ndev = x@#;'
+	rmdir "$rules/dev"
+}
+
 # Completion, as bash asks for it: a ":" and a "=" are words of their own.
 
 # What there is to choose from behind a line.
@@ -598,6 +651,8 @@ for shell in dash "busybox sh"; do
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
 	# What does not depend on the shell.
 	[ "$shell" = dash ] || continue
+	claim "a commit that a signal stops is told of" "${under[@]}" tells_of_stopped
+	claim "what no file can say is named and left out" "${under[@]}" leaves_out_unwritable
 	claim "what is wrong is named, and nothing changes" "${under[@]}" refuses_what_is_wrong
 	claim "completion in bash" "${under[@]}" completes_words
 	claim "the examples of the manual page" "${under[@]}" shows_examples
