@@ -548,6 +548,7 @@ claim_rules()
 {
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
 	claim "a signal ends the commit ($shell)" "${under[@]}" ends_commit
+	claim "a commit that a signal stops is told of ($shell)" "${under[@]}" tells_of_stopped
 	claim "what a kill -9 leaves goes with the next call ($shell)" "${under[@]}" removes_left_rule
 	claim "a rule whose commit still runs holds nobody up ($shell)" "${under[@]}" passes_busy_rule
 	claim "two at a time do not meddle ($shell)" "${under[@]}" two_at_a_time
@@ -619,6 +620,49 @@ ends_commit()
 		wait_for signal_in_commit "$signal"
 	done
 	ask let_go
+	expect_bystander
+}
+
+has_dropped_some()
+{
+	[ "$(cat "$rules"/tcpdrop.*/result/dropped 2>/dev/null)" -ge 2 ] 2>/dev/null
+}
+
+# stopped_by SIGNAL OPERAND...: the command, which has dropped a few of many by then.
+stopped_by()
+{
+	ask connect "$1" 127.0.0.1 7003 count=60
+	start_command tcpdrop "${@:2}" rate=2 dport=7003
+	exec 9<"$tmp/fifo"
+	wait_for has_dropped_some
+	kill "-$1" "$command"
+	end_command
+	expect_exit $((128 + $(kill -l "$1")))
+	rules_are ""
+}
+
+# What the report says is just what is gone.
+tells_of_stopped()
+{
+	local signal number
+
+	make_clients
+	make_fifo
+	for signal in INT TERM; do
+		stopped_by "$signal" reset=yes
+		number=$(grep -c ': dropped$' "$tmp/report")
+		expect_err "tcpdrop: interrupted by a signal: $number dropped"
+		run tcpdrop -n dport=7003
+		expect_success $((60 - number))
+		[ "$number" -ge 2 ] && [ "$number" -lt 60 ]
+		run tcpdrop dport=7003
+		expect_exit 0
+	done
+	stopped_by QUIT -j
+	expect_err_like 'tcpdrop: interrupted by a signal: * dropped'
+	number=$(sed -n 's/^{.*"dropped":\([0-9]*\),"failed":0,"remaining":\([0-9]*\),.*}$/\1+\2/p' \
+		"$tmp/report")
+	[ $((number)) = 60 ]
 	expect_bystander
 }
 
