@@ -44,9 +44,16 @@ skip_all()
 	exit "$KSFT_SKIP"
 }
 
-# First in every script, with its arguments.
+# First in every script, with its arguments: "-t TITLE" picks the claims whose titles begin so.
+wanted=
 in_own_namespaces()
 {
+	local option OPTIND=1
+
+	while getopts t: option; do
+		[ "$option" = t ] || exit 1
+		wanted=$OPTARG
+	done
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	[ -d "$rules" ] || skip_all "needs the module, and configfs in /sys/kernel/config"
 	[ -e "$proc" ] || skip_all "needs $proc"
@@ -65,6 +72,7 @@ commands=()
 
 claim()
 {
+	[[ $1 == "$wanted"* ]] || return 0
 	titles+=("$1")
 	shift
 	commands+=("$(printf '%q ' "$@")")
