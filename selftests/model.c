@@ -316,6 +316,35 @@ TEST_F(model, shows_a_list_that_just_fits)
 	EXPECT_NE(NULL, strstr(show(&self->rule, "sport", self->text), " ... "));
 }
 
+TEST_F(model, shows_no_list_that_is_one_too_long)
+{
+	char item[16];
+	int port;
+
+	ASSERT_EQ(0, store(&self->rule, "sport", "55", &self->error));
+	for (port = 10000; port < 10000 + 2 * 681; port += 2) {
+		snprintf(item, sizeof(item), "+%d", port);
+		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
+	}
+	ASSERT_EQ(0, store(&self->rule, "sport", "+20000", &self->error));
+	show(&self->rule, "sport", self->text);
+	EXPECT_NE(NULL, strstr(self->text, " more"));
+	EXPECT_GT(4093, strlen(self->text));
+}
+
+TEST_F(model, takes_no_item_that_is_too_long)
+{
+	char item[200];
+	size_t len;
+
+	for (len = 1; len < sizeof(item); len++) {
+		memset(item, '0', len);
+		item[len] = '\0';
+		ASSERT_EQ(-EINVAL, store(&self->rule, "sport", item, &self->error));
+		ASSERT_EQ(len > 111, !!strstr(self->error.text, ": too long an item"));
+	}
+}
+
 TEST_F(model, does_not_grow_by_what_it_has)
 {
 	unsigned int i;
@@ -917,6 +946,24 @@ TEST_F(model, is_exact_with_both_ends_given)
 	EXPECT_EQ(2, ends.daddr.lo);
 	ASSERT_EQ(0, store(&self->rule, "daddr", "10.0.0.1", &self->error));
 	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
+	ASSERT_EQ(0, store(&self->rule, "daddr", "::2,::3", &self->error));
+	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
+	ASSERT_EQ(0, store(&self->rule, "daddr", "!::2", &self->error));
+	EXPECT_FALSE(tcpdrop_rule_exact(&self->rule, &ends));
+}
+
+TEST(frees_a_set_that_can_be_used_again)
+{
+	struct tcpdrop_key_range r = {};
+	struct tcpdrop_ranges set = {};
+
+	ASSERT_EQ(0, tcpdrop_ranges_add(&set, &r));
+	tcpdrop_ranges_free(&set);
+	EXPECT_EQ(0, set.nr);
+	tcpdrop_ranges_free(&set);
+	ASSERT_EQ(0, tcpdrop_ranges_add(&set, &r));
+	EXPECT_EQ(1, set.nr);
+	tcpdrop_ranges_free(&set);
 }
 
 TEST(prints_connections_as_listings_have_them)
