@@ -32,6 +32,7 @@ FIXTURE_SETUP(model)
 FIXTURE_TEARDOWN(model)
 {
 	tcpdrop_rule_destroy(&self->rule);
+	EXPECT_EQ(0, shim_allocated);
 }
 
 TEST_F(model, takes_and_refuses_what_the_grammar_says)
@@ -964,6 +965,7 @@ TEST(frees_a_set_that_can_be_used_again)
 	ASSERT_EQ(0, tcpdrop_ranges_add(&set, &r));
 	EXPECT_EQ(1, set.nr);
 	tcpdrop_ranges_free(&set);
+	EXPECT_EQ(0, shim_allocated);
 }
 
 TEST(prints_connections_as_listings_have_them)

@@ -14,6 +14,7 @@
 #include "../module/text.c"
 
 long shim_allocations = -1;
+long shim_allocated;
 
 /* What a socket has of one attribute; a minisock has neither a name nor a number. */
 struct fact {

@@ -57,21 +57,30 @@ typedef uint32_t __be32;
 /* How many allocations succeed before one fails; negative: all do. */
 extern long shim_allocations;
 
+/* How many there are that have not been freed. */
+extern long shim_allocated;
+
 static inline void *kvmalloc_array(size_t n, size_t size, int flags)
 {
+	void *p;
+
 	(void)flags;
 	if (!shim_allocations)
 		return NULL;
 	if (shim_allocations > 0)
 		shim_allocations--;
-	return reallocarray(NULL, n, size);
+	p = reallocarray(NULL, n, size);
+	shim_allocated += !!p;
+	return p;
 }
 
 /* Most are of nothing, for which the sanitizer need not be asked. */
 static inline void kvfree(const void *p)
 {
-	if (p)
-		free((void *)p);
+	if (!p)
+		return;
+	shim_allocated--;
+	free((void *)p);
 }
 
 #define kfree kvfree
