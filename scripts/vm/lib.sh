@@ -109,6 +109,11 @@ cached()
 # need_host PACKAGE...: install what this Debian machine lacks, or say what to install.
 need_host()
 {
+	with_lock host install_missing "$@"
+}
+
+install_missing()
+{
 	local package missing=() sudo=()
 
 	for package; do
