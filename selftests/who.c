@@ -241,6 +241,37 @@ TEST_F(cgroup, that_is_removed_is_not_found_and_nothing_is_dropped)
 }
 
 /* ss shows requests and minisocks by themselves, and none below a cgroup. */
+/* Those that were removed and that somebody still refers to. */
+static long dying_cgroups(const char *dir)
+{
+	const char *key = "nr_dying_descendants ";
+	char path[128], text[1024];
+	const char *line;
+
+	snprintf(path, sizeof(path), "%s/cgroup.stat", dir);
+	if (file_read(path, text, sizeof(text)))
+		return -1;
+	line = strstr(text, key);
+	return line ? atol(line + strlen(key)) : -1;
+}
+
+TEST_F(cgroup, is_kept_by_nobody_who_has_looked_it_up)
+{
+	char other[96];
+
+	snprintf(other, sizeof(other), "%s/other", self->base);
+	ASSERT_EQ(0, mkdir(other, 0755));
+	EXPECT_EQ(0, count_cgroup(&self->rule, "", other));
+	EXPECT_EQ(0, count_cgroup(&self->rule, "!", other));
+	EXPECT_EQ(0, rule_set(&self->rule, "cgroup", other + strlen(CGROUPS)));
+	EXPECT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(0, rule_set(&self->rule, "protect", "yes"));
+	EXPECT_EQ(0, rule_set(&self->rule, "protect", "no"));
+	ASSERT_EQ(0, rmdir(other));
+
+	EXPECT_TRUE(WAIT_UNTIL(!dying_cgroups(self->base)));
+}
+
 TEST_F(cgroup, has_what_ss_shows)
 {
 	static const enum kind kinds[] = {
