@@ -515,6 +515,28 @@ TEST_F_TIMEOUT(nfsd, listener_that_user_space_made_is_spared_where_LISTEN_is_nam
 	expect_nfsd_goes_on(_metadata, self);
 }
 
+/* A process has it as a file: it is its own to lose, whoever else uses it. */
+TEST_F_TIMEOUT(nfsd, listener_that_user_space_keeps_is_dropped_where_LISTEN_is_named, 120)
+{
+	int ret, listener = sock_listen(IPV4, ADDR, 0);
+	struct end end;
+	char text[16];
+
+	ASSERT_EQ(0, end_of(listener, &end));
+	snprintf(text, sizeof(text), "%d\n", listener);
+	ret = file_write(NFSD "/portlist", text);
+	if (ret == -EACCES)
+		KERNEL_HAS_NO("nfsd that takes a second listener");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "!111"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(TCP_CLOSE, sock_state(listener));
+	expect_nfsd_goes_on(_metadata, self);
+	close(listener);
+}
+
 TEST_F_TIMEOUT(nfsd, server_is_refused_to_lines_and_not_listed, 120)
 {
 	expect_not_listed(_metadata, &self->ends);
