@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 
 #define SERVER_PORT 7000
 #define CROWD_PORT 7001
+#define OTHER_PORT 7002
 #define CROWD 150
 #define MINISOCKS (CROWD / 3)
 
@@ -364,6 +366,105 @@ TEST_F(crowd, what_no_longer_matches_when_its_turn_comes_stays)
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
 	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
 	ASSERT_EQ(0, rule_set(&self->rule, "mark", "any"));
+}
+
+/* They get no further than to the end of their own, since there is no such device. */
+TEST_F(crowd, what_has_left_its_state_when_its_turn_comes_stays)
+{
+	int i, dropped, stay = 0;
+	struct hold hold;
+
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "ESTABLISHED"));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
+	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0)
+			shutdown(self->crowd[i].client, SHUT_WR);
+	dropped = crowd_dropped(self->crowd);
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	/* Of one the commit may have been about to call the abort. */
+	EXPECT_LE(1, dropped);
+	EXPECT_GE(2, dropped);
+	for (i = 0; i < CROWD; i++)
+		stay += self->crowd[i].client >= 0 &&
+			sock_state(self->crowd[i].client) == TCP_FIN_WAIT1;
+	EXPECT_LE(CROWD - MINISOCKS - dropped - 1, stay);
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+}
+
+/* To somebody else, over whichever device. */
+static int connect_anew(int client, int i)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct end end;
+	char addr[24];
+	int any = 0;
+
+	snprintf(addr, sizeof(addr), "127.1.0.%d", i + 1);
+	if (end_parse(&end, addr, OTHER_PORT) ||
+	    setsockopt(client, SOL_SOCKET, SO_BINDTOIFINDEX, &any, sizeof(any)) ||
+	    connect(client, &nobody, sizeof(nobody)))
+		return -EINVAL;
+	return sock_connect(client, IPV4, &end);
+}
+
+TEST_F(crowd, what_has_connected_anew_when_its_turn_comes_stays)
+{
+	struct hold hold;
+	int i, anew = 0;
+
+	/* Of IPv6 there is no other address. */
+	if (variant->family != IPV4)
+		return;
+	ASSERT_LE(0, sock_listen(IPV4, "0.0.0.0", OTHER_PORT));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
+	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0 &&
+		    sock_state(self->crowd[i].client) == TCP_ESTABLISHED)
+			anew += !connect_anew(self->crowd[i].client, i);
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	EXPECT_LT(0, anew);
+	for (i = 0; i < CROWD; i++)
+		anew -= self->crowd[i].client >= 0 &&
+			sock_state(self->crowd[i].client) == TCP_ESTABLISHED;
+	/* Of one the commit may have been about to call the abort. */
+	EXPECT_LE(0, anew);
+	EXPECT_GE(1, anew);
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+}
+
+TEST_F(crowd, what_another_commit_drops_before_its_turn_comes_counts_once)
+{
+	struct rule other;
+	struct hold hold;
+	long dropped;
+
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
+	ASSERT_EQ(0, rule_new(&other, "other"));
+	ASSERT_EQ(0, rule_set_ends(&other, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&other, "state", "FIN_WAIT_2"));
+	ASSERT_EQ(0, rule_set(&other, "max", "1000"));
+	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
+	EXPECT_EQ(0, rule_commit(&other));
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	dropped = rule_result(&other, "dropped");
+	EXPECT_LT(0, dropped);
+	EXPECT_EQ(CROWD - dropped, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&other, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_remove(&other));
 }
 
 TEST_HARNESS_MAIN
