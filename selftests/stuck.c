@@ -206,6 +206,32 @@ TEST_F(stuck, who_is_let_go_while_the_commit_waits_is_dropped)
 	EXPECT_EQ(rule_result(&self->rule, "failed"), rule_result(&self->rule, "remaining"));
 }
 
+/* Whose socket it is changes without the lock that its owner has. */
+TEST_F(stuck, who_is_let_go_and_does_not_match_by_then_lives_on)
+{
+	int64_t start = clock_ms();
+	long failed = 0;
+	char byte;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "uid", "%u", getuid()));
+	pid = commit_until_stuck(_metadata, &self->rule);
+	for (i = 0; i < STUCK; i++)
+		ASSERT_EQ(0, fchown(self->conn[i].fd, getuid() + 1, -1));
+	let_go(_metadata, self->sender, self->faults);
+	if (patience_is_over(start))
+		failed = STUCK;
+	EXPECT_EQ(0, rule_commit_end(pid));
+
+	EXPECT_EQ(CONNS - STUCK, rule_result(&self->rule, "dropped"));
+	EXPECT_GE(failed, rule_result(&self->rule, "failed"));
+	for (i = 0; i < STUCK; i++) {
+		EXPECT_EQ(1, recv(self->conn[i].peer, &byte, 1, 0));
+		EXPECT_TRUE(sock_talks(self->conn[i].fd, self->conn[i].peer));
+	}
+}
+
 TEST_F(stuck, count_and_list_have_the_stuck_too)
 {
 	char *list;
