@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -414,6 +415,119 @@ TEST_F(rate, max_goes_with_it)
 	ASSERT_EQ(0, rule_commit(&self->rule));
 	expect_all_dropped(_metadata, self);
 	expect_took_its_time(_metadata, &self->rule, 20);
+}
+
+#define REQUESTS 8
+
+/* Who has been accepted by now. */
+static int accept_all(int listener)
+{
+	int count = 0;
+
+	while (accept4(listener, NULL, NULL, SOCK_CLOEXEC) >= 0)
+		count++;
+	return count;
+}
+
+/*
+ * Their clients wait for nothing but to send.  One at least has been found as a request
+ * when it becomes a connection, and waits for the time of its drop.
+ */
+TEST_F(rate, requests_that_are_connections_when_their_time_comes_stay)
+{
+	int seconds = 60, client[REQUESTS], i, accepted = 0;
+	struct end to;
+	pid_t pid;
+
+	ASSERT_EQ(0, sock_nonblock(self->listener));
+	ASSERT_EQ(0, setsockopt(self->listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+				sizeof(seconds)));
+	ASSERT_EQ(0, end_of(self->listener, &to));
+	for (i = 0; i < REQUESTS; i++) {
+		client[i] = sock_new(IPV4);
+		ASSERT_EQ(0, sock_connect(client[i], IPV4, &to));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", SERVER));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "SYN_RECV"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) == REQUESTS));
+
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") > 0));
+	for (i = 0; i < REQUESTS; i++)
+		send(client[i], "x", 1, MSG_NOSIGNAL);
+	EXPECT_EQ(0, rule_commit_end(pid));
+
+	EXPECT_TRUE(WAIT_UNTIL((accepted += accept_all(self->listener)) +
+			       rule_result(&self->rule, "dropped") >= REQUESTS));
+	EXPECT_LT(0, accepted);
+	EXPECT_EQ(REQUESTS, accepted + rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+}
+
+/*
+ * Children are known from the beginning, and have their times one after another.  What is
+ * accepted and closed meanwhile has a minisock in its place.
+ */
+TEST_F(rate, children_that_are_minisocks_when_their_time_comes_are_dropped)
+{
+	int client[REQUESTS], i, fd;
+	struct end to;
+	pid_t pid;
+
+	ASSERT_EQ(0, sock_nonblock(self->listener));
+	ASSERT_EQ(0, end_of(self->listener, &to));
+	for (i = 0; i < REQUESTS; i++) {
+		client[i] = sock_new(IPV4);
+		ASSERT_EQ(0, sock_bind(client[i], IPV4, CLIENTS, 0));
+		ASSERT_EQ(0, sock_connect(client[i], IPV4, &to));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", SERVER));
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", CLIENTS));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "2"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) == REQUESTS));
+
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") > 0));
+	/* They come in the order in which they have connected. */
+	for (i = 0; (fd = accept4(self->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0; i++)
+		sock_finish(fd, client[i]);
+	EXPECT_EQ(0, rule_commit_end(pid));
+
+	EXPECT_EQ(REQUESTS, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+}
+
+#define BUSY 5
+#define IDLE 4
+
+/* Nobody who lets go of them then is seen to do so: the commit has not come back to them yet. */
+TEST_F(rate, owners_that_let_go_before_the_commit_is_back_lose_their_connection)
+{
+	struct sender sender[BUSY];
+	int i, faults;
+	char *pages;
+	pid_t pid;
+
+	add_clients(_metadata, self, IDLE + BUSY);
+	faults = stuck_pages(&pages, BUSY);
+	ASSERT_LE(0, faults);
+	for (i = 0; i < BUSY; i++)
+		ASSERT_EQ(0, sender_start(&sender[i], self->pair[IDLE + i].client,
+					  pages + i * getpagesize(), faults));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "2"));
+
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= IDLE - 1));
+	for (i = 0; i < BUSY; i++)
+		EXPECT_EQ(0, sender_let_go(&sender[i], faults));
+	EXPECT_EQ(0, rule_commit_end(pid));
+
+	expect_all_dropped(_metadata, self);
 }
 
 TEST_HARNESS_MAIN
