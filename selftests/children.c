@@ -11,6 +11,7 @@
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -836,6 +838,56 @@ TEST_F_TIMEOUT(crowd, of_children_is_dropped_and_the_listener_lives, 300)
 	}
 	ASSERT_EQ(0, sock_pair(self->listener, IPV4, "127.11.0.1", 0, &pair));
 	EXPECT_TRUE(sock_talks(pair.client, pair.server));
+}
+
+#define FEW 10
+
+/* Children of a listener, and then the listener with others. */
+static int drop_and_leave(pid_t parent)
+{
+	int client[FEW], listener, ret;
+	struct rule rule;
+
+	ret = conn_setup();
+	if (!ret)
+		ret = netns_tie("outside", parent);
+	if (!ret)
+		ret = rule_new(&rule, "leave");
+	if (ret)
+		return ret;
+	listener = sock_listen(IPV4, "127.10.0.1", 0);
+	ret = listen(listener, 2 * FEW) ? -errno : fill_queue(listener, client, FEW);
+	if (!ret)
+		ret = rule_set(&rule, "saddr", "127.10.0.1") ?: rule_commit(&rule);
+	if (!ret && rule_result(&rule, "dropped") != FEW)
+		ret = -EPROTO;
+	if (!ret)
+		ret = fill_queue(listener, client, FEW - 1);
+	if (!ret)
+		ret = rule_set(&rule, "state", "LISTEN") ?: rule_set(&rule, "reset", "no");
+	if (!ret)
+		ret = rule_commit(&rule);
+	if (!ret && rule_result(&rule, "dropped") != 1)
+		ret = -EPROTO;
+	rule_remove(&rule);
+	return ret;
+}
+
+TEST(nothing_holds_a_listener_or_its_children)
+{
+	pid_t pid, parent = getpid();
+	int status;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-drop_and_leave(parent));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
 /*
