@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -654,6 +656,51 @@ TEST_F(subflows, that_join_meanwhile_end_with_the_connection_or_carry_it_on)
 
 	EXPECT_TRUE(WAIT_AT_ONCE(poll_says(self->fd[0], POLLHUP)));
 	EXPECT_TRUE(WAIT_AT_ONCE(poll_says(self->fd[1], POLLHUP)));
+}
+
+/* In a namespace of one's own, which is left with both ends of a connection ended. */
+static int end_and_leave(pid_t parent)
+{
+	struct sockaddr_in sin;
+	int listener, fd[2], ret;
+	struct rule rule;
+
+	ret = net_setup();
+	if (!ret)
+		ret = netns_tie("outside", parent);
+	if (!ret)
+		ret = rule_new(&rule, "leave");
+	if (ret)
+		return ret;
+	listener = listen_by(IPPROTO_MPTCP, &sin);
+	if (listener < 0 || pair_by(IPPROTO_MPTCP, listener, &sin, fd))
+		ret = -EPROTO;
+	if (!ret)
+		ret = rule_setf(&rule, "port", "%u", ntohs(sin.sin_port)) ?: rule_commit(&rule);
+	/* The one that is ended first may take the other along. */
+	if (!ret && rule_result(&rule, "dropped") < 1)
+		ret = -EPROTO;
+	rule_remove(&rule);
+	return ret;
+}
+
+TEST(nothing_holds_what_was_ended)
+{
+	pid_t pid, parent = getpid();
+	int status;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	if (!has_mptcp())
+		KERNEL_HAS_NO("MPTCP");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-end_and_leave(parent));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
 /*
