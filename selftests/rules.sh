@@ -567,6 +567,26 @@ leaves_out_unwritable()
 	rmdir "$rules/dev"
 }
 
+# Who commits may well drop the session that he works in.
+goes_on_after_hangup()
+{
+	begin
+	ask connect target 127.0.0.1 7001 count=3
+	ask connect other 127.0.0.1 7003
+	applies '[slow]' 'dport = 7001' 'rate = 1' '[other]' 'dport = 7003'
+	make_fifo
+	start_command tcpdrop-rules commit slow other
+	exec 9<"$tmp/fifo"
+	wait_for has_dropped slow
+	kill -HUP "-$command"
+	end_command
+	expect_exit 0
+	slurp "$tmp/report"
+	expect_equal "the report" "$text" "slow: 3 matched, 3 dropped, 0 failed, 0 remaining
+other: 1 matched, 1 dropped, 0 failed, 0 remaining"
+	expect_answer 0 alive other
+}
+
 # Completion, as bash asks for it: a ":" and a "=" are words of their own.
 
 # What there is to choose from behind a line.
@@ -649,6 +669,7 @@ for shell in dash "busybox sh"; do
 	claim "commits drop what matches and tell the result ($shell)" "${under[@]}" commits_rules
 	claim "nothing is written where nothing changes ($shell)" "${under[@]}" leaves_unchanged
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
+	claim "a hang-up does not end the commits ($shell)" "${under[@]}" goes_on_after_hangup
 	# What does not depend on the shell.
 	[ "$shell" = dash ] || continue
 	claim "a commit that a signal stops is told of" "${under[@]}" tells_of_stopped
