@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Everybody at once: processes that connect, accept, close, listen, commit,
+ * write attributes and lines, read, make and remove rules, namespaces, cgroups
+ * and protections, exit, and are killed half way. What they do is drawn from a
+ * seed. At the end whom no rule means is alive, and nothing is left.
+ *
+ * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "tcpdrop_host.h"
+#include "tcpdrop_util.h"
+
+#define SECONDS 20
+#define BYSTANDERS 50
+#define RULES_DIR "/sys/kernel/config/tcpdrop"
+#define NAMES 4
+
+/*
+ * What rules are about. Names of rules are shared, so a rule may be made anew
+ * between two writes to it: each of these alone has to leave the bystanders out.
+ */
+#define TARGET "127.0.0.2"
+
+static const char *const selectors[][2] = {
+	{ "saddr", TARGET },
+	{ "daddr", TARGET "/32,192.0.2.0/24" },
+	{ "state", "!ESTABLISHED" },
+	{ "state", "CLOSE_WAIT,TIME_WAIT,FIN_WAIT_2" },
+	{ "uid", "4000000000" },
+	{ "idle", "1d" },
+	{ "orphan", "yes" },
+};
+
+static const char *const options[][2] = {
+	{ "netns", "self" },
+	{ "netns", "all" },
+	{ "max", "0" },
+	{ "max", "7" },
+	{ "rate", "0" },
+	{ "rate", "20000" },
+	{ "reset", "no" },
+	{ "reset", "yes" },
+	{ "kernel", "no" },
+};
+
+/* What the processes share; the rest is each one's own. */
+struct world {
+	struct end end;
+	int listener;
+	int64_t stop_ms;
+	atomic_long steps[32];
+	atomic_long commits, dropped, lines, listed;
+};
+
+static struct world *world;
+
+static unsigned int drawn;
+
+/* xorshift32: the same for the same seed everywhere. */
+static unsigned int draw(unsigned int below)
+{
+	drawn ^= drawn << 13;
+	drawn ^= drawn >> 17;
+	drawn ^= drawn << 5;
+	return drawn % below;
+}
+
+static void rule_by_number(struct rule *rule, unsigned int number)
+{
+	snprintf(rule->path, sizeof(rule->path), RULES_DIR "/races.%u", number);
+}
+
+static int draw_rule(struct rule *rule)
+{
+	rule_by_number(rule, draw(NAMES));
+	return mkdir(rule->path, 0755) && errno != EEXIST ? -errno : 0;
+}
+
+static void draw_write(const struct rule *rule, const char *const (*from)[2], size_t count)
+{
+	size_t i = draw(count);
+
+	rule_set(rule, from[i][0], from[i][1]);
+}
+
+/* A client of @to from the targets' address, which does not wait for long; -1: none. */
+static int connect_target(const struct end *to)
+{
+	struct pollfd out = { .events = POLLOUT };
+	int fd = sock_new(IPV4);
+
+	if (fd < 0 || sock_bind(fd, IPV4, TARGET, 0) || sock_nonblock(fd)) {
+		close(fd);
+		return -1;
+	}
+	sock_connect(fd, IPV4, to);
+	out.fd = fd;
+	poll(&out, 1, 50);
+	return fd;
+}
+
+/* By FIN, by RST, one direction first, or by an owner that goes on. */
+static void draw_close(int fd)
+{
+	struct linger reset = { .l_onoff = 1 };
+	char text[64];
+
+	switch (draw(4)) {
+	case 0:
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		break;
+	case 1:
+		shutdown(fd, SHUT_WR);
+		recv(fd, text, sizeof(text), MSG_DONTWAIT);
+		break;
+	case 2:
+		send(fd, "hello", 5, MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	}
+	close(fd);
+}
+
+static int step_connect(void)
+{
+	int fd = connect_target(&world->end);
+
+	if (fd >= 0) {
+		pause_ms(draw(3));
+		draw_close(fd);
+	}
+	return 0;
+}
+
+static int step_accept(void)
+{
+	struct pollfd in = { .fd = world->listener, .events = POLLIN };
+	int fd;
+
+	poll(&in, 1, 20);
+	fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		pause_ms(draw(3));
+		draw_close(fd);
+	}
+	return 0;
+}
+
+/* A listener that goes while connections wait to be accepted. */
+static int step_listen(void)
+{
+	struct end end;
+	int fd[8], i, listener, count = draw(8);
+
+	listener = sock_listen(IPV4, "127.0.0.4", 0);
+	if (listener < 0 || sock_nonblock(listener) || end_of(listener, &end))
+		return -EPROTO;
+	for (i = 0; i < count; i++)
+		fd[i] = connect_target(&end);
+	if (draw(2))
+		close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	close(listener);
+	for (i = 0; i < count; i++)
+		if (fd[i] >= 0)
+			draw_close(fd[i]);
+	return 0;
+}
+
+static int commit(const struct rule *rule)
+{
+	long dropped;
+	int ret = rule_commit(rule);
+
+	atomic_fetch_add(&world->commits, !ret);
+	dropped = rule_result(rule, "dropped");
+	if (!ret && dropped > 0)
+		atomic_fetch_add(&world->dropped, dropped);
+	return ret;
+}
+
+static int step_commit(void)
+{
+	struct rule rule;
+
+	if (draw_rule(&rule))
+		return -EPROTO;
+	draw_write(&rule, selectors, ARRAY_LEN(selectors));
+	draw_write(&rule, options, ARRAY_LEN(options));
+	commit(&rule);
+	if (!draw(4))
+		rmdir(rule.path);
+	return 0;
+}
+
+/* A rule that nobody else has, so that it has to do what it is told. */
+static int step_own_commit(void)
+{
+	struct rule rule;
+	int ret, left;
+
+	rule_by_number(&rule, getpid());
+	if (mkdir(rule.path, 0755))
+		return -errno;
+	ret = rule_set(&rule, "daddr", TARGET);
+	if (!ret)
+		ret = rule_set(&rule, "netns", draw(2) ? "self" : "all");
+	if (!ret)
+		ret = commit(&rule);
+	left = rmdir(rule.path) ? -errno : 0;
+	return ret ? ret : left;
+}
+
+static int step_files(void)
+{
+	struct rule_files files;
+	struct rule rule;
+	char text[4096];
+	size_t i;
+
+	if (draw_rule(&rule))
+		return -EPROTO;
+	if (rule_files(&rule, 0400, &files) || !files.count)
+		return 0;
+	i = draw(files.count);
+	rule_get(&rule, files.name[i], text, sizeof(text));
+	switch (draw(4)) {
+	case 0:
+		draw_write(&rule, selectors, ARRAY_LEN(selectors));
+		break;
+	case 1:
+		draw_write(&rule, options, ARRAY_LEN(options));
+		break;
+	case 2:
+		free(rule_list(&rule));
+		break;
+	case 3:
+		rmdir(rule.path);
+		break;
+	}
+	return 0;
+}
+
+static int step_lines(void)
+{
+	char text[4096], line[128];
+	struct ends ends;
+	int fd, client;
+	ssize_t len;
+
+	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	client = connect_target(&world->end);
+	if (draw(2)) {
+		len = read(fd, text, 1 + draw(sizeof(text)));
+		atomic_fetch_add(&world->listed, len > 0);
+	}
+	if (client >= 0 && !ends_of(client, &ends)) {
+		ends_print(&ends, 1, line, sizeof(line) - 1);
+		strcat(line, "\n");
+		len = strlen(line) - draw(2) * draw(8);
+		atomic_fetch_add(&world->lines, write(fd, line, len) == len);
+	} else {
+		strcpy(line, "daddr=" TARGET " max=9\n");
+		atomic_fetch_add(&world->lines, write(fd, line, strlen(line)) > 0);
+	}
+	close(fd);
+	if (client >= 0)
+		close(client);
+	return 0;
+}
+
+/* What a child does, and how it ends. */
+static int with_child(int (*work)(void), int kill_after_us, pid_t *pid)
+{
+	*pid = fork();
+	if (!*pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		drawn ^= getpid();
+		_exit(work() ? 1 : 0);
+	}
+	if (*pid < 0)
+		return -errno;
+	if (kill_after_us) {
+		usleep(kill_after_us);
+		kill(*pid, SIGKILL);
+	}
+	return 0;
+}
+
+static int wait_child(pid_t pid)
+{
+	return waitpid(pid, NULL, 0) == pid ? 0 : -errno;
+}
+
+/* One that dies with sockets and files open, in a namespace that dies with it. */
+static int in_namespace(void)
+{
+	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct rule rule;
+	struct pair pair;
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ioctl(fd, SIOCSIFFLAGS, &up);
+	close(fd);
+	fd = sock_listen(IPV4, "127.0.0.1", 0);
+	sock_pair(fd, IPV4, TARGET, 0, &pair);
+	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR);
+	if (draw(2)) {
+		write(fd, "saddr=" TARGET "\nsaddr=", 7 + strlen(TARGET) + draw(7));
+	} else if (!draw_rule(&rule)) {
+		rule_set(&rule, "saddr", TARGET);
+		commit(&rule);
+	}
+	pause_ms(draw(5));
+	return 0;
+}
+
+/* The next namespace that is made has a table of its own, where the kernel knows of such. */
+static int step_netns(void)
+{
+	pid_t pid;
+
+	file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", draw(2) ? "64" : "0");
+	if (with_child(in_namespace, draw(2) ? 1 + draw(20000) : 0, &pid))
+		return -EPROTO;
+	return wait_child(pid);
+}
+
+static int hold_connection(void)
+{
+	int fd = connect_target(&world->end);
+
+	pause_ms(draw(10));
+	close(fd);
+	return 0;
+}
+
+/* A rule for a process that exits while it is looked up. */
+static int step_pid(void)
+{
+	struct rule rule;
+	pid_t pid;
+
+	rule_by_number(&rule, getpid());
+	if (with_child(hold_connection, 0, &pid))
+		return -EPROTO;
+	if (mkdir(rule.path, 0755))
+		return -errno;
+	if (!rule_setf(&rule, "pid", "%d", pid))
+		commit(&rule);
+	if (wait_child(pid))
+		return -EPROTO;
+	return rmdir(rule.path) ? -errno : 0;
+}
+
+static int in_cgroup(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/races.%d/cgroup.procs", getppid());
+	file_write(path, "0");
+	return hold_connection();
+}
+
+static int step_cgroup(void)
+{
+	struct rule rule;
+	char path[64];
+	int ret = 0;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/races.%d", getpid());
+	if (mkdir(path, 0755))
+		return -errno;
+	rule_by_number(&rule, getpid());
+	if (mkdir(rule.path, 0755))
+		return -errno;
+	if (with_child(in_cgroup, draw(2) ? 1 + draw(5000) : 0, &pid))
+		return -EPROTO;
+	if (rule_setf(&rule, "cgroup", "/races.%d", getpid()))
+		ret = -EPROTO;
+	if (draw(2))
+		commit(&rule);
+	if (wait_child(pid) || !WAIT_UNTIL(!rmdir(path) || errno != EBUSY))
+		ret = -EPROTO;
+	commit(&rule);
+	return rmdir(rule.path) ? -errno : ret;
+}
+
+/* What is protected comes and goes; nobody commits this rule. */
+static int step_protect(void)
+{
+	struct rule rule;
+	int ret;
+
+	rule_by_number(&rule, getpid());
+	if (mkdir(rule.path, 0755))
+		return -errno;
+	ret = rule_setf(&rule, "sport", "%u-%u", 32768 + draw(9000), 50000);
+	if (!ret)
+		ret = rule_set(&rule, "saddr", TARGET);
+	if (!ret)
+		ret = rule_set(&rule, "protect", "yes");
+	pause_ms(draw(4));
+	if (!ret && draw(2))
+		ret = rule_set(&rule, "protect", "no");
+	if (rmdir(rule.path))
+		return -errno;
+	return ret;
+}
+
+static int commit_drawn(void)
+{
+	return step_commit();
+}
+
+/* A commit, or what comes before and after, that is killed or stopped for a while. */
+static int step_kill(void)
+{
+	pid_t pid;
+
+	if (with_child(commit_drawn, 0, &pid))
+		return -EPROTO;
+	usleep(draw(5000));
+	kill(pid, SIGSTOP);
+	usleep(draw(2000));
+	kill(pid, SIGCONT);
+	if (draw(2))
+		kill(pid, SIGKILL);
+	return wait_child(pid);
+}
+
+static const struct actor {
+	const char *name;
+	int (*step)(void);
+	int count;
+} actors[] = {
+	{ "connect", step_connect, 3 },
+	{ "accept", step_accept, 2 },
+	{ "listen", step_listen, 1 },
+	{ "commit", step_commit, 2 },
+	{ "own commit", step_own_commit, 1 },
+	{ "files", step_files, 2 },
+	{ "lines", step_lines, 2 },
+	{ "netns", step_netns, 1 },
+	{ "pid", step_pid, 1 },
+	{ "cgroup", step_cgroup, 1 },
+	{ "protect", step_protect, 1 },
+	{ "kill", step_kill, 1 },
+};
+
+/* What it has open, a rule by its process means, so the bystanders are not its own. */
+static void act(const struct actor *actor, unsigned int seed, const struct pair *bystander)
+{
+	long done = 0;
+	int i, ret = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (i = 0; i < BYSTANDERS; i++) {
+		close(bystander[i].client);
+		close(bystander[i].server);
+	}
+	drawn = seed;
+	while (!ret && clock_ms() < world->stop_ms) {
+		ret = actor->step();
+		done++;
+	}
+	atomic_fetch_add(&world->steps[actor - actors], done);
+	if (ret)
+		printf("# %s: step %ld: %s\n", actor->name, done, strerror(-ret));
+	fflush(stdout);
+	_exit(ret ? 1 : 0);
+}
+
+static long setting(const char *name, long unset)
+{
+	const char *text = getenv(name);
+
+	return text ? atol(text) : unset;
+}
+
+/* The number after a word of /proc/net/sockstat's line of TCP. */
+static long tcp_sockstat(const char *word)
+{
+	char text[1024], *at;
+
+	if (file_read("/proc/thread-self/net/sockstat", text, sizeof(text)))
+		return -1;
+	at = strstr(text, "TCP:");
+	at = at ? strstr(at, word) : NULL;
+	return at ? atol(at + strlen(word)) : -1;
+}
+
+/*
+ * A namespace with bystanders.
+ */
+FIXTURE(races)
+{
+	struct pair bystander[BYSTANDERS];
+	long inuse;
+};
+
+FIXTURE_SETUP(races)
+{
+	int i, listener;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	ASSERT_NE(MAP_FAILED, world);
+	listener = sock_listen(IPV4, "127.0.0.1", 0);
+	ASSERT_LE(0, listener);
+	for (i = 0; i < BYSTANDERS; i++)
+		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.3", 0, &self->bystander[i]));
+	close(listener);
+	world->listener = sock_listen(IPV4, "127.0.0.1", 0);
+	ASSERT_LE(0, world->listener);
+	ASSERT_EQ(0, sock_nonblock(world->listener));
+	ASSERT_EQ(0, end_of(world->listener, &world->end));
+	ASSERT_TRUE(WAIT_UNTIL(tcp_sockstat(" orphan ") == 0));
+	self->inuse = tcp_sockstat(" inuse ");
+}
+
+FIXTURE_TEARDOWN(races)
+{
+}
+
+static bool all_talk(const struct pair *pair)
+{
+	int i;
+
+	for (i = 0; i < BYSTANDERS; i++)
+		if (!sock_talks(pair[i].client, pair[i].server))
+			return false;
+	return true;
+}
+
+/* Whoever is left of the targets goes. */
+static bool sweep(void)
+{
+	struct rule rule;
+	bool clean;
+	int fd;
+
+	while ((fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+	if (rule_new(&rule, "races"))
+		return false;
+	clean = !rule_set(&rule, "saddr", TARGET) && !rule_commit(&rule) &&
+		!rule_set(&rule, "saddr", "any") && !rule_set(&rule, "daddr", TARGET) &&
+		!rule_commit(&rule);
+	return !rule_remove(&rule) && clean;
+}
+
+static bool nothing_is_left(long inuse)
+{
+	return sweep() && tcp_sockstat(" tw ") == 0 && tcp_sockstat(" orphan ") == 0 &&
+	       tcp_sockstat(" inuse ") == inuse;
+}
+
+TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
+{
+	long seed = setting("TCPDROP_SEED", 1), seconds = setting("TCPDROP_SECONDS", SECONDS);
+	pid_t pid[64];
+	int i, count = 0, status;
+	struct rule rule;
+	size_t a;
+
+	TH_LOG("TCPDROP_SEED=%ld TCPDROP_SECONDS=%ld", seed, seconds);
+	fflush(stdout);
+	world->stop_ms = clock_ms() + seconds * 1000;
+	for (a = 0; a < ARRAY_LEN(actors); a++) {
+		for (i = 0; i < actors[a].count; i++) {
+			pid[count] = fork();
+			ASSERT_LE(0, pid[count]);
+			if (!pid[count])
+				act(&actors[a], seed * 1000 + count + 1, self->bystander);
+			count++;
+		}
+	}
+	for (i = 0; i < count; i++) {
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status);
+	}
+	for (a = 0; a < ARRAY_LEN(actors); a++)
+		EXPECT_LT(0, atomic_load(&world->steps[a])) {
+			TH_LOG("%s", actors[a].name);
+		}
+	EXPECT_LT(0, atomic_load(&world->commits));
+	EXPECT_LT(0, atomic_load(&world->dropped));
+	EXPECT_LT(0, atomic_load(&world->lines));
+	EXPECT_LT(0, atomic_load(&world->listed));
+	TH_LOG("%ld commits, %ld dropped, %ld lines", atomic_load(&world->commits),
+	       atomic_load(&world->dropped), atomic_load(&world->lines));
+
+	for (i = 0; i < NAMES; i++) {
+		rule_by_number(&rule, i);
+		EXPECT_TRUE(!rmdir(rule.path) || errno == ENOENT);
+	}
+	EXPECT_TRUE(all_talk(self->bystander));
+	EXPECT_TRUE(WAIT_UNTIL(nothing_is_left(self->inuse))) {
+		TH_LOG("inuse %ld of %ld, orphan %ld, tw %ld", tcp_sockstat(" inuse "), self->inuse,
+		       tcp_sockstat(" orphan "), tcp_sockstat(" tw "));
+	}
+	EXPECT_TRUE(all_talk(self->bystander));
+	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
+	EXPECT_EQ(0, module_load(getenv("TCPDROP_KO") ?: ""));
+}
+
+TEST_HARNESS_MAIN
