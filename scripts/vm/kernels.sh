@@ -6,7 +6,8 @@
 # name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
 # kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for
 # "build" the module is built only, and those of "deb" are for deb-test alone. NAME-old is NAME with
-# the tcp_abort() of older kernels, see old-abort/.
+# the tcp_abort() of older kernels, see old-abort/. Those of "sanitizer" are built, see sanitizers.sh;
+# their flavour is what they look for.
 kernel_table()
 {
 	cat <<-END
@@ -18,23 +19,30 @@ kernel_table()
 		6.12-trixie deb 6.12 cloud trixie,trixie-security trixie
 		7.2 build 7.2 cloud trixie,trixie-backports trixie
 		7.3 boot 7.3 cloud trixie,trixie-backports trixie
+		6.12-kasan sanitizer 6.12 kasan bookworm,bookworm-backports gcc-12
+		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-backports gcc-12
+		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-backports gcc-12
+		7.3-kasan sanitizer 7.3 kasan trixie,trixie-backports gcc-12
+		7.3-lockdep sanitizer 7.3 lockdep trixie,trixie-backports gcc-12
 	END
 }
 
-# kernels_for USE: print the names of the kernels of that use, or of all to build for or to boot.
+# kernels_for USE: print the names of the kernels of that use; "all" is boot and build.
 kernels_for()
 {
-	kernel_table | awk -v use="$1" '$2 == use || use == "all" && $2 != "deb" { print $1 }' | xargs
+	kernel_table | awk -v use="${1/#all/boot build}" 'index(" " use " ", " " $2 " ") { print $1 }' |
+		xargs
 }
 
-# kernel_row SERIES: sets version, flavour, suites and compiler.
+# kernel_row SERIES: sets use, version, flavour, suites and compiler.
 kernel_row()
 {
 	local name
 
 	compiler=gcc
+	use=own
 	[[ $1 != /* ]] || return 0
-	while read -r name _ version flavour suites compiler; do
+	while read -r name use version flavour suites compiler; do
 		[ "$name" != "$1" ] || break
 	done < <(kernel_table)
 	[ "$name" = "$1" ] || die "no kernel $1: known are $(kernels_for all)"
@@ -91,7 +99,8 @@ take_build()
 	mkdir -p "$dir/tree/usr/src"
 	ln -s "$build" "$dir/tree/usr/src/linux-headers-$release"
 	rm -f "$dir/tree/usr/lib/modules/$release"/{build,source}
-	run_in_tree "$(tools_dir)/tree" sbin/depmod -b "$dir/tree/usr" "$release"
+	ln -s usr/lib "$dir/tree/lib"
+	run_in_tree "$(tools_dir)/tree" sbin/depmod -b "$dir/tree" "$release"
 	echo "$release" >"$dir/release"
 }
 
@@ -108,13 +117,17 @@ built_kernel_dir()
 # Print the directory of a kernel: vmlinuz, release, and the packages under tree/.
 kernel_dir()
 {
-	local series=${1%-old} root release version flavour suites compiler
+	local series=${1%-old} root release use version flavour suites compiler
 
 	if [[ $series == /* ]]; then
 		built_kernel_dir "$series"
 		return
 	fi
 	kernel_row "$series"
+	if [ "$use" = sanitizer ]; then
+		sanitizer_dir "$series"
+		return
+	fi
 	root=$(apt_root "$suites")
 	release=$(newest_release "$root" "$version" "$flavour")
 	[ -n "$release" ] || die "the archive has no kernel $series"
@@ -161,7 +174,7 @@ toolchain_make()
 # trixie's, the arguments may name files in the cache and the temporary directory only.
 kernel_make()
 {
-	local series=$1 headers version flavour suites compiler
+	local series=$1 headers use version flavour suites compiler
 	shift
 
 	kernel_row "$series"

@@ -139,6 +139,7 @@ mkdir -p "$cache_dir"
 
 . "$vm_dir/apt.sh"
 . "$vm_dir/kernels.sh"
+. "$vm_dir/sanitizers.sh"
 . "$vm_dir/images.sh"
 . "$vm_dir/qemu.sh"
 . "$vm_dir/source.sh"
