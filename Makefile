@@ -2,6 +2,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELS ?= 6.1
 DEB_DIR ?= ../tcpdrop-deb
+COVERAGE_DIR ?= ../tcpdrop-coverage
 
 all: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
@@ -48,6 +49,9 @@ check:
 fuzz:
 	scripts/fuzz
 
+coverage:
+	COVERAGE="$(abspath $(COVERAGE_DIR))" KERNELS=6.12-kasan scripts/kselftest
+
 deb:
 	scripts/deb $(DEB_DIR)
 
@@ -68,6 +72,8 @@ help:
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
 	@echo 'fuzz           the rule model under libFuzzer: FUZZ_SECONDS=300, or RUNS=, JOBS=, TARGETS='
+	@echo 'coverage       what the selftests run of the module: pages in ../tcpdrop-coverage, or'
+	@echo '               COVERAGE_DIR'
 
 .PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check fuzz deb help
+.PHONY: check fuzz coverage deb help

@@ -72,7 +72,9 @@ stage()
 	local series=$1 dir=$2 scratch=$2.work
 
 	mkdir -p "$dir" "$scratch"
-	quietly "building the module for $series" "$scratch/log" build_module "$series" "$scratch"
+	# shellcheck disable=SC2086 # into words
+	quietly "building the module for $series" "$scratch/log" \
+		build_module "$series" "$scratch" ${COVERAGE:+$coverage_arguments}
 	mv "$scratch/module/tcpdrop.ko" "$scratch/source" "$dir/"
 	if [[ $series == *-old ]]; then
 		quietly "building an old tcp_abort() for $series" "$scratch/log" \
@@ -80,5 +82,5 @@ stage()
 		mv "$scratch/old-abort/old_abort.ko" "$dir/"
 	fi
 	cp -a "$top_dir/scripts" "$dir/"
-	rm -rf "$scratch"
+	[ -n "${COVERAGE:-}" ] || rm -rf "$scratch"
 }
