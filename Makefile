@@ -49,6 +49,9 @@ check:
 fuzz:
 	scripts/fuzz
 
+prove:
+	scripts/prove
+
 coverage:
 	COVERAGE="$(abspath $(COVERAGE_DIR))" KERNELS=6.12-kasan scripts/kselftest
 
@@ -72,8 +75,9 @@ help:
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
 	@echo 'fuzz           the rule model under libFuzzer: FUZZ_SECONDS=300, or RUNS=, JOBS=, TARGETS='
+	@echo 'prove          kernels that look for faults, storms and random input, for hours'
 	@echo 'coverage       what the selftests run of the module: pages in ../tcpdrop-coverage, or'
 	@echo '               COVERAGE_DIR'
 
 .PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check fuzz coverage deb help
+.PHONY: check fuzz prove coverage deb help
