@@ -43,6 +43,9 @@ kselftest:
 kselftest-all:
 	KERNELS="$$(scripts/vm/kernels)" scripts/kselftest
 
+mutate:
+	scripts/mutate
+
 check:
 	scripts/check
 
@@ -72,6 +75,7 @@ help:
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'bench-selectors  what each selector costs, in instructions'
+	@echo 'mutate         do the selftests notice defects? COUNT=N picks some, ONLY="name ..." these'
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
 	@echo 'fuzz           the rule model under libFuzzer: FUZZ_SECONDS=300, or RUNS=, JOBS=, TARGETS='
@@ -80,4 +84,4 @@ help:
 	@echo '               COVERAGE_DIR'
 
 .PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check fuzz prove coverage deb help
+.PHONY: check fuzz prove coverage mutate deb help
