@@ -58,5 +58,5 @@ module_exit(tcpdrop_exit);
 
 MODULE_AUTHOR("The tcpdrop maintainers");
 MODULE_DESCRIPTION("Drop TCP connections by rule");
-MODULE_VERSION("0.2");
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");
