@@ -19,9 +19,9 @@ kernel_table()
 		6.12-trixie deb 6.12 cloud trixie,trixie-security trixie
 		7.2 build 7.2 cloud trixie,trixie-backports trixie
 		7.3 boot 7.3 cloud trixie,trixie-backports trixie
-		6.12-kasan sanitizer 6.12 kasan bookworm,bookworm-backports gcc-12
-		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-backports gcc-12
-		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-backports gcc-12
+		6.12-kasan sanitizer 6.12 kasan bookworm,bookworm-security gcc-12
+		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-security gcc-12
+		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-security gcc-12
 		7.3-kasan sanitizer 7.3 kasan trixie,trixie-backports gcc-12
 		7.3-lockdep sanitizer 7.3 lockdep trixie,trixie-backports gcc-12
 	END
