@@ -69,7 +69,8 @@ static bool scan_files(struct pid *pid, struct files_struct *files, struct scan 
 	leader = pid_task(pid, PIDTYPE_TGID);
 	if (!leader)
 		goto unlock;
-	for_each_thread(leader, thread) {
+	/* Under PROVE_RCU, for_each_thread() asks for a lock that is not exported. */
+	list_for_each_entry_rcu(thread, &leader->signal->thread_head, thread_node) {
 		if (READ_ONCE(thread->files) != files)
 			continue;
 		task_lock(thread);
@@ -98,7 +99,7 @@ static struct files_struct *next_files(struct pid *pid, const struct files_struc
 	leader = pid_task(pid, PIDTYPE_TGID);
 	if (!leader)
 		goto unlock;
-	for_each_thread(leader, thread) {
+	list_for_each_entry_rcu(thread, &leader->signal->thread_head, thread_node) {
 		files = READ_ONCE(thread->files);
 		if (files > last && (!next || files < next))
 			next = files;
