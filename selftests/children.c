@@ -11,7 +11,6 @@
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,7 +20,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -843,16 +841,12 @@ TEST_F_TIMEOUT(crowd, of_children_is_dropped_and_the_listener_lives, 300)
 #define FEW 10
 
 /* Children of a listener, and then the listener with others. */
-static int drop_and_leave(pid_t parent)
+static int drop_children(const void *unused)
 {
 	int client[FEW], listener, ret;
 	struct rule rule;
 
-	ret = conn_setup();
-	if (!ret)
-		ret = netns_tie("outside", parent);
-	if (!ret)
-		ret = rule_new(&rule, "leave");
+	ret = rule_new(&rule, "leave");
 	if (ret)
 		return ret;
 	listener = sock_listen(IPV4, "127.10.0.1", 0);
@@ -875,19 +869,10 @@ static int drop_and_leave(pid_t parent)
 
 TEST(nothing_holds_a_listener_or_its_children)
 {
-	pid_t pid, parent = getpid();
-	int status;
-
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(-drop_and_leave(parent));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
 
-	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
+	EXPECT_EQ(0, netns_leave(conn_setup, drop_children, NULL));
 }
 
 /*

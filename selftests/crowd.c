@@ -6,13 +6,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -289,24 +287,25 @@ TEST_F(crowd, a_request_is_told_from_connections_on_other_devices)
 	EXPECT_EQ(CROWD - MINISOCKS, crowd_talking(self->crowd));
 }
 
-/* In a namespace of its own, whose last process this is. */
-static int drop_and_leave(const struct rule *rule, enum family family, const char *addr,
-			  pid_t parent)
+struct drop {
+	const struct rule *rule;
+	enum family family;
+	const char *addr;
+};
+
+/* Another crowd and spread, of another namespace. */
+static int drop_another(const void *with)
 {
 	struct pair crowd[CROWD], spread[SPREAD];
+	const struct drop *drop = with;
 	int listener, ret;
 
-	ret = netns_new();
+	listener = sock_listen(drop->family, drop->addr, SERVER_PORT);
+	ret = crowd_make(crowd, listener, drop->family, drop->addr);
 	if (!ret)
-		ret = netns_tie("outside", parent);
-	if (ret)
-		return ret;
-	listener = sock_listen(family, addr, SERVER_PORT);
-	ret = crowd_make(crowd, listener, family, addr);
+		ret = spread_make(spread, listener, drop->family, drop->addr);
 	if (!ret)
-		ret = spread_make(spread, listener, family, addr);
-	if (!ret)
-		ret = rule_commit(rule);
+		ret = rule_commit(drop->rule);
 	return ret;
 }
 
@@ -317,20 +316,15 @@ static int drop_and_leave(const struct rule *rule, enum family family, const cha
  */
 TEST_F(crowd, nothing_holds_what_was_dropped)
 {
-	pid_t pid, parent = getpid();
-	int status;
+	const struct drop drop = {
+		.rule = &self->rule, .family = variant->family, .addr = variant->addr,
+	};
 
 	ASSERT_EQ(0, rule_setf(&self->rule, "port", "%d", SERVER_PORT));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(-drop_and_leave(&self->rule, variant->family, variant->addr, parent));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
+
+	ASSERT_EQ(0, netns_leave(netns_new, drop_another, &drop));
 	EXPECT_LE(2 * CROWD + SPREAD, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
-
-	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
 }
 
 /*

@@ -292,18 +292,6 @@ struct probe {
 	int ret[STEPS];
 };
 
-static int make_netns(void)
-{
-	pid_t parent = getpid(), pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(netns_new() || netns_tie("probe", parent) ? 1 : 0);
-	if (waitpid(pid, &status, 0) != pid || status)
-		return -ECHILD;
-	return WAIT_UNTIL(!if_nametoindex("probe")) ? 0 : -ETIMEDOUT;
-}
-
 static int commit_one(const struct ends *ends)
 {
 	struct rule rule;
@@ -341,7 +329,7 @@ static int take_step(enum step step, const struct conn conn[2])
 {
 	switch (step) {
 	case NETNS:
-		return make_netns();
+		return netns_leave(netns_new, NULL, NULL);
 	case DEVICE:
 		return system("ip link add tcpdrop9 type dummy && ip link del tcpdrop9");
 	case DRIVER:

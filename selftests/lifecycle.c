@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -590,34 +589,20 @@ TEST_F(together, a_namespace_ends_right_after_a_commit_in_it)
 	}
 }
 
-static int commit_and_leave_device(const struct rule *rule, pid_t parent)
+static int count_and_commit(const void *rule)
 {
-	int ret;
+	int ret = rule_count(rule);
 
-	ret = conn_setup();
-	if (!ret)
-		ret = netns_tie("outside", parent);
-	if (ret)
-		return ret;
-	ret = rule_count(rule);
 	return ret < 0 ? ret : rule_commit(rule);
 }
 
 TEST_F(together, neither_rule_nor_commit_keeps_a_namespace)
 {
 	const struct rule *rule = &self->writers.rule;
-	pid_t pid, parent = getpid();
-	int status;
 
 	ASSERT_EQ(0, rule_set(rule, "state", "all"));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(commit_and_leave_device(rule, parent) ? 1 : 0);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
 
-	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
+	EXPECT_EQ(0, netns_leave(conn_setup, count_and_commit, rule));
 }
 
 #define KILLS 20

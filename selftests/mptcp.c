@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,7 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -658,18 +656,14 @@ TEST_F(subflows, that_join_meanwhile_end_with_the_connection_or_carry_it_on)
 	EXPECT_TRUE(WAIT_AT_ONCE(poll_says(self->fd[1], POLLHUP)));
 }
 
-/* In a namespace of one's own, which is left with both ends of a connection ended. */
-static int end_and_leave(pid_t parent)
+/* A connection, by both of its ends. */
+static int end_connection(const void *unused)
 {
 	struct sockaddr_in sin;
 	int listener, fd[2], ret;
 	struct rule rule;
 
-	ret = net_setup();
-	if (!ret)
-		ret = netns_tie("outside", parent);
-	if (!ret)
-		ret = rule_new(&rule, "leave");
+	ret = rule_new(&rule, "leave");
 	if (ret)
 		return ret;
 	listener = listen_by(IPPROTO_MPTCP, &sin);
@@ -686,21 +680,12 @@ static int end_and_leave(pid_t parent)
 
 TEST(nothing_holds_what_was_ended)
 {
-	pid_t pid, parent = getpid();
-	int status;
-
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
 	if (!has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(-end_and_leave(parent));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
 
-	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
+	EXPECT_EQ(0, netns_leave(net_setup, end_connection, NULL));
 }
 
 /*

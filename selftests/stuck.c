@@ -5,14 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -370,8 +368,8 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next, 
 	EXPECT_EQ(0, rule_remove(&rule));
 }
 
-/* In a namespace of its own, whose last process this is. */
-static int fail_and_leave(pid_t parent)
+/* Connections that cannot be dropped, by a rule and by lines. */
+static int fail_to_drop(const void *unused)
 {
 	struct sender sender[STUCK];
 	struct conn conn[STUCK];
@@ -379,11 +377,7 @@ static int fail_and_leave(pid_t parent)
 	int i, faults, ret;
 	struct rule rule;
 
-	ret = conn_setup();
-	if (!ret)
-		ret = netns_tie("outside", parent);
-	if (!ret)
-		ret = rule_new(&rule, "leave");
+	ret = rule_new(&rule, "leave");
 	if (!ret)
 		ret = rule_set(&rule, "saddr", conn_targets(IPV4));
 	faults = stuck_pages(&pages, STUCK);
@@ -410,19 +404,10 @@ static int fail_and_leave(pid_t parent)
 /* What could not be dropped is let go of as well, or it held its namespace. */
 TEST(nothing_holds_what_failed)
 {
-	pid_t pid, parent = getpid();
-	int status;
-
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(-fail_and_leave(parent));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
 
-	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex("outside")));
+	EXPECT_EQ(0, netns_leave(conn_setup, fail_to_drop, NULL));
 }
 
 /*

@@ -234,6 +234,37 @@ int netns_tie(const char *device, pid_t pid)
 	return system(command) ? -EIO : 0;
 }
 
+/*
+ * Have a namespace made by @setup, @work (or nothing) done in it with @with, and
+ * it left by its last process. The caller's namespace is to have no device that
+ * is called "outside".
+ *
+ * Return: 0; the error of the two; -ECHILD if the process was killed; -ETIMEDOUT
+ * if something holds the namespace.
+ */
+int netns_leave(int (*setup)(void), int (*work)(const void *with), const void *with)
+{
+	pid_t pid, parent = getpid();
+	int status, ret;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		ret = setup();
+		if (!ret)
+			ret = netns_tie("outside", parent);
+		if (!ret && work)
+			ret = work(with);
+		_exit(-ret);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	if (WEXITSTATUS(status))
+		return -WEXITSTATUS(status);
+	return WAIT_UNTIL(!if_nametoindex("outside")) ? 0 : -ETIMEDOUT;
+}
+
 /* Whether there is a module to test. */
 bool tcpdrop_loaded(void)
 {

@@ -57,6 +57,7 @@ int netns_new(void);
 int netns_add_addr6(const char *text);
 unsigned long netns_inode(void);
 int netns_tie(const char *device, pid_t pid);
+int netns_leave(int (*setup)(void), int (*work)(const void *with), const void *with);
 
 /* tcpdrop_util.c: rules */
 struct rule {
