@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +17,7 @@
 
 #define SERVER_PORT 7000
 #define CROWD_PORT 7001
-#define OTHER_PORT 7002
+#define OTHER_PORTS 7100
 #define CROWD 150
 #define MINISOCKS (CROWD / 3)
 
@@ -390,20 +389,18 @@ TEST_F(crowd, what_has_left_its_state_when_its_turn_comes_stays)
 	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
 }
 
-/* To somebody else, over whichever device. */
-static int connect_anew(int client, int i)
+/* To a listener of its own, over whichever device. */
+static int connect_anew(int client, enum family family, const char *addr, int port)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 	struct end end;
-	char addr[24];
 	int any = 0;
 
-	snprintf(addr, sizeof(addr), "127.1.0.%d", i + 1);
-	if (end_parse(&end, addr, OTHER_PORT) ||
+	if (sock_listen(family, addr, port) < 0 || end_parse(&end, addr, port) ||
 	    setsockopt(client, SOL_SOCKET, SO_BINDTOIFINDEX, &any, sizeof(any)) ||
 	    connect(client, &nobody, sizeof(nobody)))
 		return -EINVAL;
-	return sock_connect(client, IPV4, &end);
+	return sock_connect(client, family, &end);
 }
 
 TEST_F(crowd, what_has_connected_anew_when_its_turn_comes_stays)
@@ -411,17 +408,14 @@ TEST_F(crowd, what_has_connected_anew_when_its_turn_comes_stays)
 	struct hold hold;
 	int i, anew = 0;
 
-	/* Of IPv6 there is no other address. */
-	if (variant->family != IPV4)
-		return;
-	ASSERT_LE(0, sock_listen(IPV4, "0.0.0.0", OTHER_PORT));
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
 	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
 	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
 	for (i = 0; i < CROWD; i++)
 		if (self->crowd[i].client >= 0 &&
 		    sock_state(self->crowd[i].client) == TCP_ESTABLISHED)
-			anew += !connect_anew(self->crowd[i].client, i);
+			anew += !connect_anew(self->crowd[i].client, variant->family,
+					      variant->addr, OTHER_PORTS + i);
 	commit_let_go(&hold);
 	EXPECT_EQ(0, rule_commit_end(hold.pid));
 
