@@ -297,18 +297,24 @@ TEST_F(model, counts_what_does_not_fit_whatever_the_length)
 	EXPECT_NE(NULL, more);
 }
 
-/* 682 items of five digits and one of one: 4094 bytes with the newline. */
-TEST_F(model, shows_a_list_that_just_fits)
+/* 682 items of five digits and that one: 4094 bytes with the newline, if it is of one digit. */
+static void store_long_list(struct __test_metadata *_metadata, FIXTURE_DATA(model) * self,
+			    const char *first)
 {
 	char item[16];
 	int port;
 
-	ASSERT_EQ(0, store(&self->rule, "sport", "5", &self->error));
+	ASSERT_EQ(0, store(&self->rule, "sport", first, &self->error));
 	for (port = 10000; port < 10000 + 2 * 681; port += 2) {
 		snprintf(item, sizeof(item), "+%d", port);
 		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
 	}
 	ASSERT_EQ(0, store(&self->rule, "sport", "+20000", &self->error));
+}
+
+TEST_F(model, shows_a_list_that_just_fits)
+{
+	store_long_list(_metadata, self, "5");
 	EXPECT_EQ(4093, strlen(show(&self->rule, "sport", self->text)));
 	EXPECT_EQ(NULL, strstr(self->text, "..."));
 	EXPECT_EQ(0, store(&self->rule, "sport", self->text, &self->error));
@@ -319,15 +325,7 @@ TEST_F(model, shows_a_list_that_just_fits)
 
 TEST_F(model, shows_no_list_that_is_one_too_long)
 {
-	char item[16];
-	int port;
-
-	ASSERT_EQ(0, store(&self->rule, "sport", "55", &self->error));
-	for (port = 10000; port < 10000 + 2 * 681; port += 2) {
-		snprintf(item, sizeof(item), "+%d", port);
-		ASSERT_EQ(0, store(&self->rule, "sport", item, &self->error));
-	}
-	ASSERT_EQ(0, store(&self->rule, "sport", "+20000", &self->error));
+	store_long_list(_metadata, self, "55");
 	show(&self->rule, "sport", self->text);
 	EXPECT_NE(NULL, strstr(self->text, " more"));
 	EXPECT_GT(4093, strlen(self->text));
