@@ -10,16 +10,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -216,15 +212,15 @@ static int step_own_commit(void)
 	struct rule rule;
 	int ret, left;
 
-	rule_by_number(&rule, getpid());
-	if (mkdir(rule.path, 0755))
-		return -errno;
+	ret = rule_new(&rule, "races");
+	if (ret)
+		return ret;
 	ret = rule_set(&rule, "daddr", TARGET);
 	if (!ret)
 		ret = rule_set(&rule, "netns", draw(2) ? "self" : "all");
 	if (!ret)
 		ret = commit(&rule);
-	left = rmdir(rule.path) ? -errno : 0;
+	left = rule_remove(&rule);
 	return ret ? ret : left;
 }
 
@@ -314,16 +310,12 @@ static int wait_child(pid_t pid)
 /* One that dies with sockets and files open, in a namespace that dies with it. */
 static int in_namespace(void)
 {
-	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd, ret = netns_new();
 	struct rule rule;
 	struct pair pair;
-	int fd;
 
-	if (unshare(CLONE_NEWNET))
-		return -errno;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ioctl(fd, SIOCSIFFLAGS, &up);
-	close(fd);
+	if (ret)
+		return ret;
 	fd = sock_listen(IPV4, "127.0.0.1", 0);
 	sock_pair(fd, IPV4, TARGET, 0, &pair);
 	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR);
@@ -362,17 +354,18 @@ static int step_pid(void)
 {
 	struct rule rule;
 	pid_t pid;
+	int ret;
 
-	rule_by_number(&rule, getpid());
 	if (with_child(hold_connection, 0, &pid))
 		return -EPROTO;
-	if (mkdir(rule.path, 0755))
-		return -errno;
+	ret = rule_new(&rule, "races");
+	if (ret)
+		return ret;
 	if (!rule_setf(&rule, "pid", "%d", pid))
 		commit(&rule);
 	if (wait_child(pid))
 		return -EPROTO;
-	return rmdir(rule.path) ? -errno : 0;
+	return rule_remove(&rule);
 }
 
 static int in_cgroup(void)
@@ -388,15 +381,15 @@ static int step_cgroup(void)
 {
 	struct rule rule;
 	char path[64];
-	int ret = 0;
+	int ret, left;
 	pid_t pid;
 
 	snprintf(path, sizeof(path), "/sys/fs/cgroup/races.%d", getpid());
 	if (mkdir(path, 0755))
 		return -errno;
-	rule_by_number(&rule, getpid());
-	if (mkdir(rule.path, 0755))
-		return -errno;
+	ret = rule_new(&rule, "races");
+	if (ret)
+		return ret;
 	if (with_child(in_cgroup, draw(2) ? 1 + draw(5000) : 0, &pid))
 		return -EPROTO;
 	if (rule_setf(&rule, "cgroup", "/races.%d", getpid()))
@@ -406,18 +399,19 @@ static int step_cgroup(void)
 	if (wait_child(pid) || !WAIT_UNTIL(!rmdir(path) || errno != EBUSY))
 		ret = -EPROTO;
 	commit(&rule);
-	return rmdir(rule.path) ? -errno : ret;
+	left = rule_remove(&rule);
+	return ret ? ret : left;
 }
 
 /* What is protected comes and goes; nobody commits this rule. */
 static int step_protect(void)
 {
 	struct rule rule;
-	int ret;
+	int ret, left;
 
-	rule_by_number(&rule, getpid());
-	if (mkdir(rule.path, 0755))
-		return -errno;
+	ret = rule_new(&rule, "races");
+	if (ret)
+		return ret;
 	ret = rule_setf(&rule, "sport", "%u-%u", 32768 + draw(9000), 50000);
 	if (!ret)
 		ret = rule_set(&rule, "saddr", TARGET);
@@ -426,14 +420,8 @@ static int step_protect(void)
 	pause_ms(draw(4));
 	if (!ret && draw(2))
 		ret = rule_set(&rule, "protect", "no");
-	if (rmdir(rule.path))
-		return -errno;
-	return ret;
-}
-
-static int commit_drawn(void)
-{
-	return step_commit();
+	left = rule_remove(&rule);
+	return ret ? ret : left;
 }
 
 /* A commit, or what comes before and after, that is killed or stopped for a while. */
@@ -441,7 +429,7 @@ static int step_kill(void)
 {
 	pid_t pid;
 
-	if (with_child(commit_drawn, 0, &pid))
+	if (with_child(step_commit, 0, &pid))
 		return -EPROTO;
 	usleep(draw(5000));
 	kill(pid, SIGSTOP);
