@@ -240,7 +240,6 @@ TEST_F(cgroup, that_is_removed_is_not_found_and_nothing_is_dropped)
 	EXPECT_TRUE(sock_talks(conn.fd, conn.peer));
 }
 
-/* ss shows requests and minisocks by themselves, and none below a cgroup. */
 /* Those that were removed and that somebody still refers to. */
 static long dying_cgroups(const char *dir)
 {
@@ -272,6 +271,7 @@ TEST_F(cgroup, is_kept_by_nobody_who_has_looked_it_up)
 	EXPECT_TRUE(WAIT_UNTIL(!dying_cgroups(self->base)));
 }
 
+/* ss shows requests and minisocks by themselves, and none below a cgroup. */
 TEST_F(cgroup, has_what_ss_shows)
 {
 	static const enum kind kinds[] = {
