@@ -27,6 +27,13 @@
 /* How many open files are looked at with their table locked. */
 #define FILES_AT_ONCE	1024
 
+/*
+ * for_each_thread() for readers of RCU.  That one looks under PROVE_RCU whether
+ * tasklist_lock is held as well, which is not exported.
+ */
+#define for_each_thread_rcu(leader, thread) \
+	list_for_each_entry_rcu(thread, &(leader)->signal->thread_head, thread_node)
+
 /**
  * struct scan - on its way through a table of open files
  * @into: where the sockets go, with room for @left of them
@@ -69,8 +76,7 @@ static bool scan_files(struct pid *pid, struct files_struct *files, struct scan 
 	leader = pid_task(pid, PIDTYPE_TGID);
 	if (!leader)
 		goto unlock;
-	/* Under PROVE_RCU, for_each_thread() asks for a lock that is not exported. */
-	list_for_each_entry_rcu(thread, &leader->signal->thread_head, thread_node) {
+	for_each_thread_rcu(leader, thread) {
 		if (READ_ONCE(thread->files) != files)
 			continue;
 		task_lock(thread);
@@ -99,7 +105,7 @@ static struct files_struct *next_files(struct pid *pid, const struct files_struc
 	leader = pid_task(pid, PIDTYPE_TGID);
 	if (!leader)
 		goto unlock;
-	list_for_each_entry_rcu(thread, &leader->signal->thread_head, thread_node) {
+	for_each_thread_rcu(leader, thread) {
 		files = READ_ONCE(thread->files);
 		if (files > last && (!next || files < next))
 			next = files;
