@@ -833,7 +833,7 @@ refuses_plain_user()
 
 	for words in "$ends" -a "-l -a" "-s ESTABLISHED" "-C reno"; do
 		# shellcheck disable=SC2086 # into words
-		run setpriv --reuid 65534 --regid 65534 --clear-groups tcpdrop $words
+		run "${nobody[@]}" tcpdrop $words
 		expect_failure "tcpdrop: $proc: Permission denied (only root may)"
 	done
 	expect_alive bystander

@@ -16,8 +16,6 @@ begin()
 	chmod 755 "$tmp"
 	cp /bin/echo "$tmp/deputy"
 	chmod 4755 "$tmp/deputy"
-	cp /usr/bin/id "$tmp/id"
-	chmod 4755 "$tmp/id"
 }
 
 make_rule()
@@ -27,16 +25,12 @@ make_rule()
 	echo 7001 >"$rules/deputy/dport"
 }
 
-as_nobody()
-{
-	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
-}
-
 # The deputy is what it is said to be.
 is_setuid()
 {
 	begin
-	expect_equal "the user that it runs as" "$(as_nobody "$tmp/id" -u)" 0
+	cp /usr/bin/id "$tmp/deputy"
+	expect_equal "the user that it runs as" "$("${nobody[@]}" "$tmp/deputy" -u)" 0
 }
 
 opens_nothing()
@@ -46,7 +40,7 @@ opens_nothing()
 	begin
 	make_rule
 	for file in "$proc" "$rules"/deputy/{commit,dport,max}; do
-		run as_nobody sh -c 'exec "$0" 1 >"$1"' "$tmp/deputy" "$file"
+		run "${nobody[@]}" sh -c 'exec "$0" 1 >"$1"' "$tmp/deputy" "$file"
 		expect_exit 2
 		expect_err_like '*Permission denied'
 	done
@@ -60,13 +54,13 @@ drops_in_own_namespace()
 	local ends
 
 	begin
-	start_puppet container setpriv --reuid 65534 --regid 65534 --clear-groups \
+	start_puppet container "${nobody[@]}" \
 		unshare --user --map-root-user --net sh -c 'ip link set lo up && exec "$@"' sh
 	defer kill "${puppet_pid[container]}"
 	ends=${line%% *}
 	ask_of container connect target 127.0.0.1 7001 "sport=${ends##*:}"
 	ask_of container connect bystander 127.0.0.1 7002
-	run as_nobody sh -c 'exec "$0" "$1" >"/proc/$2/net/tcp_drop"' "$tmp/deputy" "$line" \
+	run "${nobody[@]}" sh -c 'exec "$0" "$1" >"/proc/$2/net/tcp_drop"' "$tmp/deputy" "$line" \
 		"${puppet_pid[container]}"
 	expect_exit 0
 	ask_of container fate target client
@@ -94,17 +88,17 @@ is_refused_without_capability()
 	expect_alive bystander
 }
 
-# A file of configfs does not know who opened it: what root has opened and handed on is as good as root's own word, but
-# for a privileged program only.
+# A file of configfs does not know who opened it: what root has opened and handed on is as good as
+# root's own word, but for a privileged program only.
 trusts_writer_of_commit()
 {
 	begin
 	make_rule
 	exec 7>"$rules/deputy/commit"
-	run as_nobody sh -c 'echo 1 >&7'
+	run "${nobody[@]}" sh -c 'echo 1 >&7'
 	[ "$status" != 0 ]
 	expect_alive target
-	run as_nobody sh -c 'exec "$0" 1 >&7' "$tmp/deputy"
+	run "${nobody[@]}" sh -c 'exec "$0" 1 >&7' "$tmp/deputy"
 	exec 7>&-
 	expect_exit 0
 	expect_aborted target client

@@ -25,6 +25,9 @@ fi
 proc=/proc/net/tcp_drop
 # shellcheck disable=SC2034 # for the tests
 rules=/sys/kernel/config/tcpdrop
+# What makes a command that of a plain user.
+# shellcheck disable=SC2034 # for the tests
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
 # kselftest makes programs write by the line. Here what is written in one piece matters.
 unset LD_PRELOAD _STDBUF_O

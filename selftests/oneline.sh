@@ -828,7 +828,7 @@ make_container()
 # Its root is nobody outside, who may not make rules.
 make_container_of_nobody()
 {
-	make_container setpriv --reuid 65534 --regid 65534 --clear-groups
+	make_container "${nobody[@]}"
 }
 
 in_container()

@@ -1252,7 +1252,7 @@ claim_access()
 has_mode()
 {
 	expect_equal "mode and owner" "$(stat -L -c '%a %u %g' "$proc")" "600 0 0"
-	run setpriv --reuid 65534 --regid 65534 --clear-groups cat "$proc"
+	run "${nobody[@]}" cat "$proc"
 	expect_refused "Permission denied"
 }
 
@@ -1315,7 +1315,7 @@ except ConnectionAbortedError:
 serves_plain_container()
 {
 	ask connect bystander 127.0.0.1 7001 sport=7002
-	run setpriv --reuid 65534 --regid 65534 --clear-groups "$@" sh -c \
+	run "${nobody[@]}" "$@" sh -c \
 		'ip link set lo up && exec python3 -c "$1"' sh "$container_script"
 	expect_exit 0
 	expect_out "dropped its own"
@@ -1347,7 +1347,7 @@ refuses_weak_writer()
 {
 	connect_line bystander 127.0.0.1
 	exec 7>"$proc"
-	run setpriv --reuid 65534 --regid 65534 --clear-groups bash -c 'echo "$1" >&7' bash "$line"
+	run "${nobody[@]}" bash -c 'echo "$1" >&7' bash "$line"
 	exec 7>&-
 	expect_refused "Operation not permitted"
 	expect_alive bystander
