@@ -166,9 +166,7 @@ BAD = {"saddr": ["1.2.3", "127.0.0.1/33", "::g", "127.0.0.2-127.0.0.1", "::1-127
        "sport": ["0", "65536", "80x", "90-80", "-", "1-"], "state": ["timewait", "ALL!", "7"],
        "uid": ["-1", "x", "9-8", "99999999999"], "sendq": ["x", "-1", "1,2", "!1"],
        "orphan": ["maybe", "!yes"], "max": ["x", "-1"], "reset": ["perhaps"]}
-for attr in "daddr", "sport", "dport", "port", "recvq":
-    like = {"daddr": "saddr", "dport": "sport", "port": "sport", "recvq": "sendq"}.get(attr, attr)
-    BAD[attr] = BAD[like]
+BAD.update(daddr=BAD["saddr"], dport=BAD["sport"], port=BAD["sport"], recvq=BAD["sendq"])
 
 
 class Rule:
@@ -210,19 +208,26 @@ class Rule:
 
 # What is done, and what becomes of it.
 
-def put(path, text):
-    """The errno of a write, or 0."""
+def errno_of(call, *args):
+    """The errno that a call fails with, or 0."""
     try:
-        fd = os.open(path, os.O_WRONLY)
+        call(*args)
     except OSError as err:
         return err.errno
+    return 0
+
+
+def write_once(path, text):
+    fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, text.encode())
-    except OSError as err:
-        return err.errno
     finally:
         os.close(fd)
-    return 0
+
+
+def put(path, text):
+    """The errno of a write, or 0."""
+    return errno_of(write_once, path, text)
 
 
 def get(path):
@@ -237,20 +242,22 @@ class Sequence:
         self.open = []
         self.said = []
         self.listeners = []
+        # One port is served by a socket of each family, the other by one that is both.
         for port in PORTS:
-            for family, addr in (socket.AF_INET, ""), (socket.AF_INET6, "::"):
-                listener = socket.socket(family, socket.SOCK_STREAM)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                # One port is served by sockets of both families, the other by one that is both.
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, port == 7001)
-                elif port != 7001:
-                    listener.close()
-                    continue
-                listener.bind((addr, port))
-                listener.listen(MOST)
-                self.listeners.append(listener)
+            both = port == PORTS[1]
+            self.listen(socket.AF_INET6, port, not both)
+            if not both:
+                self.listen(socket.AF_INET, port)
         self.look_around({})
+
+    def listen(self, family, port, only_v6=None):
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if only_v6 is not None:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_v6)
+        listener.bind(("", port))
+        listener.listen(MOST)
+        self.listeners.append(listener)
 
     def look_around(self, seen):
         self.socks = settle()
@@ -292,7 +299,7 @@ class Sequence:
         client.bind((addr, 0))
         client.connect((to, port))
         listener = next(it for it in self.listeners if it.getsockname()[1] == port and
-                        (it.family == family or port != 7001))
+                        (it.family == family or port == PORTS[1]))
         self.open += [client, listener.accept()[0]]
         self.say(f"connect {client.getsockname()[:2]} to {to} {port} as {uid}")
 
@@ -300,10 +307,7 @@ class Sequence:
         if self.open:
             sock = self.rng.choice(self.open)
             self.say(f"shutdown {sock.getsockname()[:2]}")
-            try:
-                sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
+            errno_of(sock.shutdown, socket.SHUT_WR)
 
     def close(self):
         if self.open:
@@ -316,10 +320,7 @@ class Sequence:
             sock = self.rng.choice(self.open)
             size = self.rng.choice([1, 100, 3000])
             self.say(f"send {size}")
-            try:
-                sock.send(b"x" * size, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            except OSError:
-                pass
+            errno_of(sock.send, b"x" * size, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def forget_ended(self):
         """What has been reset or dropped is closed, so that only what is there is used."""
@@ -336,24 +337,16 @@ class Sequence:
     def make(self):
         name = self.rng.choice(NAMES)
         self.say(f"mkdir {name}")
-        try:
-            os.mkdir(f"{RULES}/{name}")
-            made = 0
-        except OSError as err:
-            made = err.errno
-        expect("mkdir", made, errno.EEXIST if name in self.rules else 0)
-        if not made:
+        ret = errno_of(os.mkdir, f"{RULES}/{name}")
+        expect("mkdir", ret, errno.EEXIST if name in self.rules else 0)
+        if not ret:
             self.rules[name] = Rule(name)
 
     def remove(self):
         name = self.rng.choice(NAMES)
         self.say(f"rmdir {name}")
-        try:
-            os.rmdir(f"{RULES}/{name}")
-            removed = 0
-        except OSError as err:
-            removed = err.errno
-        expect("rmdir", removed, 0 if name in self.rules else errno.ENOENT)
+        ret = errno_of(os.rmdir, f"{RULES}/{name}")
+        expect("rmdir", ret, 0 if name in self.rules else errno.ENOENT)
         self.rules.pop(name, None)
 
     def write(self, rule, attr, text, should_be):
