@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Steps of a run, each a command that ends with a line "N passed, N failed, N skipped" or is one result.
+# Steps of a run, each a command that ends with a line "N passed, N failed, N skipped", or is one
+# result.
 
 set -u
 passed=0

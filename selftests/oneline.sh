@@ -649,7 +649,7 @@ tells_of_stopped()
 	make_clients
 	make_fifo
 	for signal in INT TERM; do
-		stopped_by "$signal" reset=yes
+		stopped_by "$signal"
 		number=$(grep -c ': dropped$' "$tmp/report")
 		expect_err "tcpdrop: interrupted by a signal: $number dropped"
 		run tcpdrop -n dport=7003

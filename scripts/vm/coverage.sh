@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
-# Which lines and branches of the module have run, by gcov: for kernels that have it, see config/kasan.
+# Which lines and branches of the module have run, by gcov: for kernels that have it, see
+# config/kasan.
 
 # Branches of a sanitizer are not ours.
 coverage_arguments="GCOV_PROFILE=y KASAN_SANITIZE=n UBSAN_SANITIZE=n"
@@ -12,8 +13,8 @@ find /sys/kernel/debug/gcov -name "*.gcda" | while read -r file; do
 	cat "$file" >"/results/gcov/${file##*/}"
 done'
 
-# report_coverage SERIES BUILD COUNTS TO: the numbers on standard output, and as pages in the directory TO.
-# BUILD is where the module was compiled, COUNTS has what collect_coverage has left.
+# report_coverage SERIES BUILD COUNTS TO: the numbers on standard output, and as pages in the
+# directory TO. BUILD is where the module was compiled, COUNTS has what collect_coverage has left.
 report_coverage()
 {
 	local series=$1 build=$2 counts=$3 to=$4 dir
