@@ -125,7 +125,6 @@ FIXTURE(nvme)
 	struct rule rule;
 	char file[64];		/* what the target serves */
 	char delete[96];	/* a 1 in there ends the host's controller */
-	char device[32];
 	int log;
 	int disk;
 	pthread_t thread;
@@ -209,14 +208,13 @@ static int host_connect(void)
 	return sscanf(answer, "instance=%d", &instance) == 1 ? instance : -EPROTO;
 }
 
-/* The disk of a controller, whose name may have more than its number. */
-static bool find_disk(int instance, char *device, size_t size)
+/* The disk of a controller. Its node is there a little before it can be opened. */
+static int open_disk(int instance)
 {
-	char path[64];
+	char device[64];
 
-	snprintf(device, size, "/dev/nvme%dn1", instance);
-	snprintf(path, sizeof(path), "/sys/class/block/nvme%dn1", instance);
-	return !access(path, F_OK) && !access(device, F_OK);
+	snprintf(device, sizeof(device), "/dev/nvme%dn1", instance);
+	return open(device, O_RDWR | O_DIRECT | O_CLOEXEC);
 }
 
 /* Write a block and read it back, all the time. */
@@ -272,9 +270,7 @@ FIXTURE_SETUP(nvme)
 	ASSERT_LE(0, instance);
 	snprintf(self->delete, sizeof(self->delete),
 		 "/sys/class/nvme/nvme%d/delete_controller", instance);
-	ASSERT_TRUE(WAIT_UNTIL(find_disk(instance, self->device, sizeof(self->device))));
-	self->disk = open(self->device, O_RDWR | O_DIRECT | O_CLOEXEC);
-	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(WAIT_UNTIL((self->disk = open_disk(instance)) >= 0));
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, disk_main, self));
 	self->running = true;
 	ASSERT_TRUE(WAIT_UNTIL(atomic_load(&self->blocks) >= BLOCKS));
