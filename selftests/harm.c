@@ -25,9 +25,9 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
 #include "tcpdrop_host.h"
+#include "tcpdrop_probe.h"
 
 #define USER 1000
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 
 /* In our namespace, the other end of a device in that of the attacker. */
 #define TIE "inside"
@@ -278,87 +278,6 @@ static void attacker_end(struct attacker *attacker)
 	attacker->pid = 0;
 }
 
-/* What root does meanwhile, in another process because it may hang. */
-enum step { NETNS, DEVICE, DRIVER, COMMIT, LINE, LIST, UNLOAD, STEPS };
-
-static const char * const step_names[STEPS] = {
-	"a namespace is made and ends", "a device is made and removed",
-	"a driver is unloaded and loaded", "a rule is committed", "a line is written",
-	"the file is read", "the module is said to be in use",
-};
-
-struct probe {
-	int step;
-	int ret[STEPS];
-};
-
-static int commit_one(const struct ends *ends)
-{
-	struct rule rule;
-	int ret;
-
-	ret = rule_new(&rule, "harm");
-	if (!ret)
-		ret = rule_set_ends(&rule, ends);
-	if (!ret)
-		ret = rule_commit(&rule);
-	if (!ret && rule_result(&rule, "dropped") != 1)
-		ret = -EPROTO;
-	rule_remove(&rule);
-	return ret;
-}
-
-static int write_line(const struct ends *ends)
-{
-	char line[256];
-
-	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	strcat(line, "\n");
-	return file_write(PROC_FILE, line);
-}
-
-static int read_list(void)
-{
-	char *text = file_read_all(PROC_FILE);
-
-	free(text);
-	return text ? 0 : -errno;
-}
-
-static int take_step(enum step step, const struct conn conn[2])
-{
-	switch (step) {
-	case NETNS:
-		return netns_leave(netns_new, NULL, NULL);
-	case DEVICE:
-		return system("ip link add tcpdrop9 type dummy && ip link del tcpdrop9");
-	case DRIVER:
-		return system("modprobe -r dummy; modprobe dummy");
-	case COMMIT:
-		return commit_one(&conn[0].ends);
-	case LINE:
-		return write_line(&conn[1].ends);
-	case LIST:
-		return read_list();
-	default:
-		return module_unload() == -EWOULDBLOCK ? 0 : -EPROTO;
-	}
-}
-
-static pid_t probe_start(struct probe *probe, const struct conn conn[2])
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	for (probe->step = 0; probe->step < STEPS; probe->step++) {
-		probe->ret[probe->step] = take_step(probe->step, conn);
-		if (probe->ret[probe->step])
-			_exit(1);
-	}
-	_exit(0);
-}
-
 FIXTURE(stuck_user)
 {
 	struct attacker attacker;
@@ -426,9 +345,8 @@ FIXTURE_SETUP(stuck_user)
 	self->module = getenv("TCPDROP_KO");
 	if (!self->module)
 		SKIP(return, "TCPDROP_KO does not say where the module is");
-	self->probe = mmap(NULL, sizeof(*self->probe), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->probe);
+	self->probe = probe_new();
+	ASSERT_NE(NULL, self->probe);
 	ASSERT_EQ(0, conn_setup());
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, conn_make(&self->conn[i], ESTABLISHED, i ? IPV6 : IPV4));
@@ -441,36 +359,17 @@ FIXTURE_TEARDOWN(stuck_user)
 		module_load(self->module);
 }
 
-static bool has_ended(pid_t pid, int *status)
-{
-	return waitpid(pid, status, WNOHANG) == pid;
-}
-
-static int step_of(const struct probe *probe)
-{
-	return __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE);
-}
-
 /* It hangs until the attacker ends, if it does. */
 static void expect_probe(struct __test_metadata *_metadata, struct probe *probe, pid_t pid,
 			 struct attacker *attacker)
 {
-	int status = 0, step;
-	bool ended = false;
+	int ret = probe_wait(probe, pid);
 
-	do {
-		step = step_of(probe);
-		WAIT_UNTIL((ended = has_ended(pid, &status)) || step_of(probe) != step);
-	} while (!ended && step_of(probe) != step);
-	step = step_of(probe);
-	EXPECT_TRUE(ended && !status) {
-		TH_LOG("%s, or not: %d", step < STEPS ? step_names[step] : "",
-		       step < STEPS ? probe->ret[step] : 0);
-	}
-	if (ended)
+	EXPECT_EQ(0, ret) TH_LOG("%s, or not", probe_step(probe));
+	if (ret != -ETIMEDOUT)
 		return;
 	attacker_end(attacker);
-	waitpid(pid, &status, 0);
+	waitpid(pid, NULL, 0);
 }
 
 TEST_F_TIMEOUT(stuck_user, holds_up_nobody_and_leaves_nothing, 120)
@@ -516,7 +415,7 @@ TEST(a_stuck_reader_of_a_list_holds_up_no_other_rule)
 	if (!pid)
 		_exit(rule_new(&other, "harm-other") || rule_remove(&other) ||
 		      rule_count(&rule) < 0 || rule_remove(&rule) ? 1 : 0);
-	EXPECT_TRUE(WAIT_UNTIL(has_ended(pid, &status)));
+	EXPECT_TRUE(WAIT_UNTIL(waitpid(pid, &status, WNOHANG) == pid));
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, page_bring(&pages, 0));
 	EXPECT_EQ(0, pthread_join(user.thread, NULL));

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What root does on a machine that somebody attacks, and whether it is held up. */
+#ifndef TCPDROP_PROBE_H
+#define TCPDROP_PROBE_H
+
+#include <sys/types.h>
+
+#include "tcpdrop_conn.h"
+
+#define PROC_FILE "/proc/thread-self/net/tcp_drop"
+
+struct probe {
+	int step;
+	int ret;
+};
+
+struct probe *probe_new(void);
+pid_t probe_start(struct probe *probe, const struct conn conn[2]);
+int probe_wait(const struct probe *probe, pid_t pid);
+const char *probe_step(const struct probe *probe);
+
+#endif
