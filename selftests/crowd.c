@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +22,9 @@
 #define OTHER_PORTS 7100
 #define CROWD 150
 #define MINISOCKS (CROWD / 3)
+
+/* Far more than a CPU keeps for the next. */
+#define FINISHED 1000
 
 /* Over the other buckets of the table. */
 #define SPREAD 100
@@ -324,6 +329,52 @@ TEST_F(crowd, nothing_holds_what_was_dropped)
 	ASSERT_EQ(0, netns_leave(netns_new, drop_another, &drop));
 	EXPECT_LE(2 * CROWD + SPREAD, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+}
+
+/* How many objects of a kind the kernel has, those included that it keeps for the next. */
+static long slab_objects(const char *name)
+{
+	char *at, *text = file_read_all("/proc/slabinfo");
+	char line[64];
+	long count = -1;
+
+	snprintf(line, sizeof(line), "\n%s ", name);
+	at = text ? strstr(text, line) : NULL;
+	if (at)
+		count = atol(at + strlen(line));
+	free(text);
+	return count;
+}
+
+/* Minisocks hold no namespace: what a commit does not let go of stays in memory alone. */
+TEST(no_minisock_is_left_in_memory)
+{
+	int i, listener;
+	struct rule rule;
+	struct pair pair;
+	long before;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	listener = sock_listen(IPV4, "127.0.0.1", SERVER_PORT);
+	ASSERT_LE(0, listener);
+	for (i = 0; i < FINISHED; i++) {
+		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &pair));
+		ASSERT_EQ(0, sock_finish(pair.client, pair.server));
+	}
+	ASSERT_EQ(0, rule_new(&rule, "crowd"));
+	ASSERT_EQ(0, rule_set(&rule, "state", "TIME_WAIT"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&rule) == FINISHED));
+	before = slab_objects("tw_sock_TCP");
+	EXPECT_LE(FINISHED / 2, before);
+
+	ASSERT_EQ(0, rule_commit(&rule));
+
+	EXPECT_EQ(FINISHED, rule_result(&rule, "dropped"));
+	EXPECT_TRUE(WAIT_UNTIL(slab_objects("tw_sock_TCP") < before - FINISHED / 2)) {
+		TH_LOG("%ld before, %ld after", before, slab_objects("tw_sock_TCP"));
+	}
+	EXPECT_EQ(0, rule_remove(&rule));
 }
 
 /*
