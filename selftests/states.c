@@ -492,17 +492,18 @@ static void drop_owned(struct __test_metadata *_metadata, const struct rule *rul
 	ASSERT_LE(0, conn->fd);
 }
 
-TEST_F(owner, recv_says_ECONNABORTED_or_goes_on_saying_EOF)
+TEST_F(owner, recv_says_ECONNABORTED_once_and_then_EOF)
 {
 	char byte;
 
 	drop_owned(_metadata, &self->rule, &self->conn);
-	if (variant->eof) {
-		EXPECT_EQ(0, recv(self->conn.fd, &byte, 1, 0));
-		return;
+	if (!variant->eof) {
+		EXPECT_EQ(-1, recv(self->conn.fd, &byte, 1, 0));
+		EXPECT_EQ(ECONNABORTED, errno);
+		EXPECT_EQ(0, sock_error(self->conn.fd));
 	}
-	EXPECT_EQ(-1, recv(self->conn.fd, &byte, 1, 0));
-	EXPECT_EQ(ECONNABORTED, errno);
+	EXPECT_EQ(0, recv(self->conn.fd, &byte, 1, 0));
+	EXPECT_EQ(0, recv(self->conn.fd, &byte, 1, 0));
 }
 
 TEST_F(owner, send_says_ECONNABORTED_and_then_EPIPE)
@@ -523,6 +524,49 @@ TEST_F(owner, poll_says_error_and_hangup)
 	EXPECT_EQ(1, poll(&event, 1, 0));
 	EXPECT_EQ(POLLERR | POLLHUP, event.revents & (POLLERR | POLLHUP));
 	EXPECT_EQ(ECONNABORTED, sock_error(self->conn.fd));
+}
+
+/* All that poll() has to say. */
+static short poll_all(int fd)
+{
+	struct pollfd event = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
+
+	return poll(&event, 1, 0) < 0 ? -1 : event.revents;
+}
+
+/* Have the other end reset a connection; as after a drop, a child is then accepted. */
+static int reset_by_peer(struct conn *conn)
+{
+	struct linger now = { .l_onoff = 1 };
+	const struct ends ends = conn->ends;
+
+	if (setsockopt(conn->peer, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) ||
+	    close(conn->peer))
+		return -errno;
+	conn->peer = -1;
+	if (!WAIT_UNTIL(!ends_in_table(&ends)))
+		return -ETIMEDOUT;
+	if (conn->kind == NOT_ACCEPTED)
+		conn->fd = accept(conn->listener, NULL, NULL);
+	return conn->fd < 0 ? -errno : 0;
+}
+
+TEST_F(owner, poll_says_what_it_says_after_a_reset)
+{
+	struct conn reset;
+
+	if (variant->kind != ESTABLISHED && variant->kind != NOT_ACCEPTED &&
+	    variant->kind != CLOSE_WAIT && variant->kind != FIN_WAIT_2)
+		return;
+	ASSERT_EQ(0, conn_make(&reset, variant->kind, variant->family));
+	drop_owned(_metadata, &self->rule, &self->conn);
+	ASSERT_EQ(0, reset_by_peer(&reset));
+	EXPECT_NE(0, poll_all(reset.fd) & POLLERR);
+	EXPECT_EQ(poll_all(reset.fd), poll_all(self->conn.fd));
+	EXPECT_NE(0, sock_error(reset.fd));
+	EXPECT_NE(0, sock_error(self->conn.fd));
+	EXPECT_EQ(poll_all(reset.fd), poll_all(self->conn.fd));
+	conn_close(&reset);
 }
 
 /*
