@@ -56,7 +56,7 @@ prove:
 	scripts/prove
 
 coverage:
-	COVERAGE="$(abspath $(COVERAGE_DIR))" KERNELS=6.12-kasan scripts/kselftest
+	COVERAGE="$(abspath $(COVERAGE_DIR))" KERNELS=6.12-gcov scripts/kselftest
 
 deb:
 	scripts/deb $(DEB_DIR)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # Which lines and branches of the module have run, by gcov: for kernels that have it, see
-# config/kasan.
+# config/gcov.
 
-# Branches of a sanitizer are not ours.
-coverage_arguments="GCOV_PROFILE=y KASAN_SANITIZE=n UBSAN_SANITIZE=n"
+# What the module is built with.
+coverage_arguments="GCOV_PROFILE=y"
 
 # For the guest, behind the tests: what the kernel has counted, also in modules that have gone.
 # shellcheck disable=SC2016 # for the guest

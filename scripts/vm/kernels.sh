@@ -22,6 +22,7 @@ kernel_table()
 		6.12-kasan sanitizer 6.12 kasan bookworm,bookworm-security gcc-12
 		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-security gcc-12
 		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-security gcc-12
+		6.12-gcov sanitizer 6.12 gcov bookworm,bookworm-security gcc-12
 		7.3-kasan sanitizer 7.3 kasan trixie,trixie-backports gcc-12
 		7.3-lockdep sanitizer 7.3 lockdep trixie,trixie-backports gcc-12
 	END
