@@ -69,12 +69,12 @@ build_old_abort()
 # stage SERIES DIR: the module and the scripts, as every guest wants them.
 stage()
 {
-	local series=$1 dir=$2 scratch=$2.work
+	local series=$1 dir=$2 scratch=$2.work arguments=()
 
 	mkdir -p "$dir" "$scratch"
-	# shellcheck disable=SC2086 # into words
+	! has_coverage "$series" || arguments=(GCOV_PROFILE=y)
 	quietly "building the module for $series" "$scratch/log" \
-		build_module "$series" "$scratch" ${COVERAGE:+$coverage_arguments}
+		build_module "$series" "$scratch" "${arguments[@]}"
 	mv "$scratch/module/tcpdrop.ko" "$scratch/source" "$dir/"
 	if [[ $series == *-old ]]; then
 		quietly "building an old tcp_abort() for $series" "$scratch/log" \

@@ -3,8 +3,11 @@
 # Which lines and branches of the module have run, by gcov: for kernels that have it, see
 # config/gcov.
 
-# What the module is built with.
-coverage_arguments="GCOV_PROFILE=y"
+# has_coverage SERIES
+has_coverage()
+{
+	[[ $1 == *-gcov ]]
+}
 
 # For the guest, behind the tests: what the kernel has counted, also in modules that have gone.
 # shellcheck disable=SC2016 # for the guest
