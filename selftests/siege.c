@@ -32,11 +32,11 @@
 #define USER 1000
 
 /* How often root does all of its work. */
-#define ROUNDS 3
+#define ROUNDS 2
 
 #define PAIRS 300	/* connections in a chain of an attacker's own */
-#define FILES 3000	/* that one of them has open */
-#define READS 30	/* and of which it reads so many, each a look at the whole table */
+#define FILES 2000	/* that one of them has open */
+#define READS 10	/* and of which it reads so many, each a look at the whole table */
 
 /* What an attacker has done, in memory that is shared with it. */
 struct attack {
