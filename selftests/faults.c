@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_host.h"
 #include "tcpdrop_util.h"
+
+#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 
 #define DEBUG_DIR "/sys/kernel/debug/"
 #define TRACING_DIR "/sys/kernel/tracing/"
@@ -308,7 +311,7 @@ TEST_F(faults, a_file_is_read_or_not)
 	ASSERT_EQ(0, rule_files(&self->rule, 0400, &files));
 	for (i = 0; i <= files.count; i++) {
 		if (i == files.count)
-			snprintf(path, sizeof(path), "/proc/thread-self/net/tcp_drop");
+			snprintf(path, sizeof(path), "%s", PROC_FILE);
 		else if (!strcmp(files.name[i], "list"))
 			snprintf(path, sizeof(path), "%s/list", none.path);
 		else
@@ -356,12 +359,28 @@ static int end_targets(const struct pair *target)
 	return dropped;
 }
 
-TEST_F(faults, a_commit_tells_what_it_has_done)
+/* By a line. */
+static int drop_first(const struct pair *target)
+{
+	char line[256];
+
+	ends_print(&target->ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
+	strcat(line, "\n");
+	return file_write(PROC_FILE, line);
+}
+
+/* @everywhere: whoever has the file, in whatever namespace. */
+static void drop_by_commits(struct __test_metadata *_metadata, FIXTURE_DATA(faults) * self,
+			    bool everywhere)
 {
 	int ret = -1, dropped;
 
 	while (fault_next(&self->fault)) {
 		ASSERT_EQ(0, faults_rule(&self->rule));
+		if (everywhere) {
+			ASSERT_EQ(0, rule_set(&self->rule, "netns", "all"));
+			ASSERT_EQ(0, rule_setf(&self->rule, "pid", "%d", getpid()));
+		}
 		ASSERT_EQ(0, make_targets(self->target, self->listener));
 		fault_arm(&self->fault);
 		ret = rule_commit(&self->rule);
@@ -376,12 +395,47 @@ TEST_F(faults, a_commit_tells_what_it_has_done)
 	EXPECT_FAULTS(self);
 }
 
+TEST_F(faults, a_commit_tells_what_it_has_done)
+{
+	drop_by_commits(_metadata, self, false);
+}
+
+TEST_F(faults, a_commit_by_process_in_all_namespaces_tells_what_it_has_done)
+{
+	drop_by_commits(_metadata, self, true);
+}
+
+/* What is shown is protected, and nothing else. */
+TEST_F(faults, what_protects_is_written_or_not)
+{
+	char shown[64];
+	int ret = -1;
+
+	ASSERT_EQ(0, faults_rule(&self->rule));
+	ASSERT_EQ(0, rule_set(&self->rule, "protect", "yes"));
+	while (fault_next(&self->fault)) {
+		fault_arm(&self->fault);
+		ret = rule_set(&self->rule, "saddr", "127.0.0.8");
+		fault_end(&self->fault, ret);
+		ASSERT_EQ(0, rule_get(&self->rule, "saddr", shown, sizeof(shown)));
+		EXPECT_STREQ(ret ? "127.0.0.2" : "127.0.0.8", shown);
+		EXPECT_TRUE(!ret || is_clean(ret));
+		ASSERT_EQ(0, make_targets(self->target, self->listener));
+		EXPECT_EQ(ret ? -EPERM : 0, drop_first(self->target));
+		EXPECT_EQ(ret ? 0 : 1, end_targets(self->target));
+		ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.0.0.2"));
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_FAULTS(self);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
 /* Unlike file_write(), takes it for no error that only the first lines were taken. */
 static int write_lines(const char *lines)
 {
 	int fd, ret = 0;
 
-	fd = open("/proc/thread-self/net/tcp_drop", O_WRONLY | O_CLOEXEC);
+	fd = open(PROC_FILE, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (write(fd, lines, strlen(lines)) < 0)
@@ -487,7 +541,7 @@ TEST_F(faults, the_module_is_loaded_or_not)
 			TH_LOG("%d: %s", self->fault.nth, strerror(-ret));
 		}
 		EXPECT_EQ(!ret, tcpdrop_loaded());
-		EXPECT_EQ(ret ? -1 : 0, access("/proc/thread-self/net/tcp_drop", F_OK));
+		EXPECT_EQ(ret ? -1 : 0, access(PROC_FILE, F_OK));
 		if (!ret) {
 			ASSERT_EQ(0, module_unload());
 		}
