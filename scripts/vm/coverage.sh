@@ -30,6 +30,6 @@ report_coverage()
 	done
 	mkdir -p "$to"
 	gcovr --gcov-executable gcov-12 --root "$build" --exclude '.*\.mod\.c$' \
-		--exclude-unreachable-branches --html-details "$to/index.html" \
-		--html-title tcpdrop --txt "$to/coverage.txt" --branches --print-summary "$build"
+		--exclude '.*/(include|arch)/.*' --exclude-unreachable-branches \
+		--html-details "$to/index.html" --html-title tcpdrop --txt "$to/coverage.txt" --branches --print-summary "$build"
 }
