@@ -215,6 +215,15 @@ TEST_F(crowd, exact_ends_mean_all_on_whatever_device)
 	EXPECT_EQ(SPREAD, spread_talking(self->spread));
 }
 
+TEST_F(crowd, is_listed_with_all_that_is_in_other_buckets)
+{
+	char *list = file_read_all("/proc/thread-self/net/tcp_drop");
+
+	ASSERT_NE(NULL, list);
+	EXPECT_EQ(2 * (CROWD + SPREAD), text_count(list, "\n"));
+	free(list);
+}
+
 TEST_F(crowd, a_state_picks_from_the_bucket)
 {
 	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
