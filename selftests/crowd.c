@@ -63,6 +63,19 @@ static int pair_bind(const struct pair *pair, int device)
 	return 0;
 }
 
+/* Close a connection's way to the server, and bind it to a device. */
+static int half_close(const struct pair *pair, int device)
+{
+	int ret = pair_bind(pair, 0);
+
+	if (ret)
+		return ret;
+	shutdown(pair->client, SHUT_WR);
+	if (!WAIT_UNTIL(sock_state(pair->client) == TCP_FIN_WAIT2))
+		return -ETIMEDOUT;
+	return pair_bind(pair, device);
+}
+
 /* From here on the next connection can have the same ends. */
 static int crowd_add(struct pair *pair, int i, int listener, enum family family,
 		     const char *addr)
@@ -72,12 +85,8 @@ static int crowd_add(struct pair *pair, int i, int listener, enum family family,
 	ret = sock_pair(listener, family, addr, CROWD_PORT, pair);
 	if (ret)
 		return ret;
-	if (is_minisock(i)) {
-		shutdown(pair->client, SHUT_WR);
-		if (!WAIT_UNTIL(sock_state(pair->client) == TCP_FIN_WAIT2))
-			return -ETIMEDOUT;
-	}
-	ret = pair_bind(pair, FIRST_DEVICE + i);
+	ret = is_minisock(i) ? half_close(pair, FIRST_DEVICE + i) :
+			       pair_bind(pair, FIRST_DEVICE + i);
 	if (is_minisock(i)) {
 		close(pair->client);
 		pair->client = -1;
@@ -447,6 +456,29 @@ TEST_F(crowd, what_has_left_its_state_when_its_turn_comes_stays)
 		stay += self->crowd[i].client >= 0 &&
 			sock_state(self->crowd[i].client) == TCP_FIN_WAIT1;
 	EXPECT_LE(CROWD - MINISOCKS - dropped - 1, stay);
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+}
+
+/* They are other objects then, in the same bucket. */
+TEST_F(crowd, what_has_become_a_minisock_when_its_turn_comes_is_dropped)
+{
+	struct hold hold;
+	int i;
+
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0)
+			ASSERT_EQ(0, half_close(&self->crowd[i], FIRST_DEVICE + i));
+	ASSERT_EQ(0, rule_set_ends(&self->rule, &self->crowd[0].ends));
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
+	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
+	for (i = 0; i < CROWD; i++)
+		if (self->crowd[i].client >= 0)
+			close(self->crowd[i].client);
+	commit_let_go(&hold);
+	EXPECT_EQ(0, rule_commit_end(hold.pid));
+
+	EXPECT_EQ(CROWD, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
 	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
 }
