@@ -323,7 +323,10 @@ static void on_signal(int signal)
 {
 }
 
-/* Commit in a process of its own, which SIGTERM interrupts but does not end. */
+/*
+ * Commit in a process of its own, which SIGTERM interrupts but does not end. It
+ * has no sockets: what this process closes meanwhile is closed.
+ */
 pid_t rule_commit_elsewhere(const struct rule *rule)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -333,8 +336,10 @@ pid_t rule_commit_elsewhere(const struct rule *rule)
 	/* The child must not be without the handler for a moment. */
 	sigaction(SIGTERM, &action, &before);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 		_exit(-rule_commit(rule));
+	}
 	sigaction(SIGTERM, &before, NULL);
 	return pid < 0 ? -errno : pid;
 }
