@@ -3,7 +3,7 @@
 # Which lines and branches of the module have run, by gcov: for kernels that have it, see
 # config/gcov.
 
-# has_coverage SERIES
+# has_coverage SERIES: does that kernel count what runs, if the module is built for it?
 has_coverage()
 {
 	[[ $1 == *-gcov ]]
@@ -31,5 +31,6 @@ report_coverage()
 	mkdir -p "$to"
 	gcovr --gcov-executable gcov-12 --root "$build" --exclude '.*\.mod\.c$' \
 		--exclude '.*/(include|arch)/.*' --exclude-unreachable-branches \
-		--html-details "$to/index.html" --html-title tcpdrop --txt "$to/coverage.txt" --branches --print-summary "$build"
+		--html-details "$to/index.html" --html-title tcpdrop \
+		--txt "$to/coverage.txt" --branches --print-summary "$build"
 }
