@@ -551,22 +551,60 @@ static int reset_by_peer(struct conn *conn)
 	return conn->fd < 0 ? -errno : 0;
 }
 
-TEST_F(owner, poll_says_what_it_says_after_a_reset)
+/*
+ * What a drop looks like from its owner, beside a reset by the other end.
+ */
+FIXTURE(reset)
 {
+	struct conn dropped;
 	struct conn reset;
+	struct rule rule;
+};
 
-	if (variant->kind != ESTABLISHED && variant->kind != NOT_ACCEPTED &&
-	    variant->kind != CLOSE_WAIT && variant->kind != FIN_WAIT_2)
-		return;
-	ASSERT_EQ(0, conn_make(&reset, variant->kind, variant->family));
-	drop_owned(_metadata, &self->rule, &self->conn);
-	ASSERT_EQ(0, reset_by_peer(&reset));
-	EXPECT_NE(0, poll_all(reset.fd) & POLLERR);
-	EXPECT_EQ(poll_all(reset.fd), poll_all(self->conn.fd));
-	EXPECT_NE(0, sock_error(reset.fd));
-	EXPECT_NE(0, sock_error(self->conn.fd));
-	EXPECT_EQ(poll_all(reset.fd), poll_all(self->conn.fd));
-	conn_close(&reset);
+FIXTURE_VARIANT(reset)
+{
+	enum kind kind;
+	enum family family;
+};
+
+#define RESET_VARIANT(_kind)						\
+	FIXTURE_VARIANT_ADD(reset, _kind##_ipv4) { .kind = _kind, .family = IPV4 };	\
+	FIXTURE_VARIANT_ADD(reset, _kind##_ipv6) { .kind = _kind, .family = IPV6 };	\
+	FIXTURE_VARIANT_ADD(reset, _kind##_dual) { .kind = _kind, .family = DUAL }
+
+RESET_VARIANT(ESTABLISHED);
+RESET_VARIANT(NOT_ACCEPTED);
+RESET_VARIANT(CLOSE_WAIT);
+RESET_VARIANT(FIN_WAIT_2);
+
+FIXTURE_SETUP(reset)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, conn_setup());
+	ASSERT_EQ(0, conn_make(&self->dropped, variant->kind, variant->family));
+	ASSERT_EQ(0, conn_make(&self->reset, variant->kind, variant->family));
+	ASSERT_EQ(0, rule_new(&self->rule, "states"));
+	set_exactly(_metadata, &self->rule, &self->dropped);
+}
+
+FIXTURE_TEARDOWN(reset)
+{
+	drop_all(_metadata, &self->rule);
+}
+
+TEST_F(reset, and_drop_are_the_same_to_poll)
+{
+	int dropped, reset;
+
+	drop_owned(_metadata, &self->rule, &self->dropped);
+	ASSERT_EQ(0, reset_by_peer(&self->reset));
+	dropped = self->dropped.fd;
+	reset = self->reset.fd;
+	EXPECT_NE(0, poll_all(reset) & POLLERR);
+	EXPECT_EQ(poll_all(reset), poll_all(dropped));
+	EXPECT_NE(0, sock_error(reset));
+	EXPECT_NE(0, sock_error(dropped));
+	EXPECT_EQ(poll_all(reset), poll_all(dropped));
 }
 
 /*
