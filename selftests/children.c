@@ -683,10 +683,7 @@ static int abort_by_rule(const struct rule *rule, const struct ends *ends)
 
 static int abort_by_line(const struct rule *rule, const struct ends *ends)
 {
-	char line[128];
-
-	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	return file_write("/proc/thread-self/net/tcp_drop", strcat(line, "\n"));
+	return ends_drop(ends);
 }
 
 static int abort_by_kernel(const struct rule *rule, const struct ends *ends)

@@ -226,7 +226,7 @@ TEST_F(crowd, exact_ends_mean_all_on_whatever_device)
 
 TEST_F(crowd, is_listed_with_all_that_is_in_other_buckets)
 {
-	char *list = file_read_all("/proc/thread-self/net/tcp_drop");
+	char *list = file_read_all(PROC_FILE);
 
 	ASSERT_NE(NULL, list);
 	EXPECT_EQ(2 * (CROWD + SPREAD), text_count(list, "\n"));

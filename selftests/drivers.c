@@ -54,27 +54,19 @@ static int find_sockets(struct table *found, uint16_t port)
 	return ret;
 }
 
-static int write_line(const struct ends *ends)
-{
-	char line[160];
-
-	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	return file_write("/proc/thread-self/net/tcp_drop", strcat(line, "\n"));
-}
-
 /* It is there, and it is not to be dropped. */
 static void expect_line_refused(struct __test_metadata *_metadata, const struct ends *ends)
 {
 	char line[160];
 
 	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line));
-	EXPECT_EQ(-EPERM, write_line(ends)) TH_LOG("%s", line);
+	EXPECT_EQ(-EPERM, ends_drop(ends)) TH_LOG("%s", line);
 	EXPECT_TRUE(ends_in_table(ends)) TH_LOG("%s", line);
 }
 
 static void expect_not_listed(struct __test_metadata *_metadata, const struct ends *ends)
 {
-	char *list = file_read_all("/proc/thread-self/net/tcp_drop");
+	char *list = file_read_all(PROC_FILE);
 	char line[160];
 
 	ASSERT_NE(NULL, list);
@@ -547,7 +539,7 @@ TEST_F_TIMEOUT(nfsd, client_of_user_space_is_dropped, 120)
 {
 	struct ends ends = ends_swap(&self->ends);
 
-	EXPECT_EQ(0, write_line(&ends));
+	EXPECT_EQ(0, ends_drop(&ends));
 	EXPECT_EQ(ECONNABORTED, sock_error(self->client));
 }
 

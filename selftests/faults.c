@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,6 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_host.h"
 #include "tcpdrop_util.h"
-
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 
 #define DEBUG_DIR "/sys/kernel/debug/"
 #define TRACING_DIR "/sys/kernel/tracing/"
@@ -359,16 +356,6 @@ static int end_targets(const struct pair *target)
 	return dropped;
 }
 
-/* By a line. */
-static int drop_first(const struct pair *target)
-{
-	char line[256];
-
-	ends_print(&target->ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	strcat(line, "\n");
-	return file_write(PROC_FILE, line);
-}
-
 /* @everywhere: whoever has the file, in whatever namespace. */
 static void drop_by_commits(struct __test_metadata *_metadata, FIXTURE_DATA(faults) * self,
 			    bool everywhere)
@@ -421,7 +408,7 @@ TEST_F(faults, what_protects_is_written_or_not)
 		EXPECT_STREQ(ret ? "127.0.0.2" : "127.0.0.8", shown);
 		EXPECT_TRUE(!ret || is_clean(ret));
 		ASSERT_EQ(0, make_targets(self->target, self->listener));
-		EXPECT_EQ(ret ? -EPERM : 0, drop_first(self->target));
+		EXPECT_EQ(ret ? -EPERM : 0, ends_drop(&self->target[0].ends));
 		EXPECT_EQ(ret ? 0 : 1, end_targets(self->target));
 		ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.0.0.2"));
 	}

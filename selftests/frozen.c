@@ -28,7 +28,6 @@
 #include "tcpdrop_uring.h"
 
 #define CGROUPS "/sys/fs/cgroup"
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 
 /* Lines for a connection whose owner is stuck, all deferred until the last one. */
 #define STUCK_LINES 40

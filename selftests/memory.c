@@ -22,7 +22,6 @@
 #include "tcpdrop_host.h"
 
 #define CGROUPS "/sys/fs/cgroup"
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 #define USER 1000
 
 #define PAIRS 3000

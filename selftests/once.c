@@ -20,7 +20,6 @@
 #include "tcpdrop_host.h"
 #include "tcpdrop_stuck.h"
 
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 #define LINE_MAX 4094
 
 /* One write(2) of @len bytes: 0, or a negative errno. */

@@ -21,8 +21,6 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
 
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
-
 /* The line of a connection, as the listing has it. */
 static const char *line_of(const struct conn *conn, char *line, size_t size)
 {

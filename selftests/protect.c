@@ -21,7 +21,6 @@
 #include "tcpdrop_conn.h"
 #include "tcpdrop_stuck.h"
 
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
 #define STATS "/sys/kernel/config/tcpdrop/stats"
 #define CGROUP "/sys/fs/cgroup/tcpdrop-protect"
 

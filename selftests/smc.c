@@ -133,10 +133,7 @@ TEST_F(smc, that_fell_back_is_dropped_by_a_rule)
 
 TEST_F(smc, that_fell_back_is_dropped_by_a_line)
 {
-	char line[128];
-
-	ends_print(&self->ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	ASSERT_EQ(0, file_write("/proc/thread-self/net/tcp_drop", strcat(line, "\n")));
+	ASSERT_EQ(0, ends_drop(&self->ends));
 	expect_over(_metadata, self);
 }
 

@@ -2,11 +2,8 @@
 /* What root does on a machine that somebody attacks, for the selftests of tcpdrop. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,15 +40,6 @@ static int commit_one(const struct ends *ends)
 	return ret;
 }
 
-static int write_line(const struct ends *ends)
-{
-	char line[256];
-
-	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
-	strcat(line, "\n");
-	return file_write(PROC_FILE, line);
-}
-
 static int read_list(void)
 {
 	char *text = file_read_all(PROC_FILE);
@@ -72,7 +60,7 @@ static int take_step(enum step step, const struct conn conn[2])
 	case COMMIT:
 		return commit_one(&conn[0].ends);
 	case LINE:
-		return write_line(&conn[1].ends);
+		return ends_drop(&conn[1].ends);
 	case LIST:
 		return read_list();
 	default:

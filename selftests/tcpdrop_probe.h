@@ -7,8 +7,6 @@
 
 #include "tcpdrop_conn.h"
 
-#define PROC_FILE "/proc/thread-self/net/tcp_drop"
-
 struct probe {
 	int step;
 	int ret;

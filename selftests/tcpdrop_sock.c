@@ -170,6 +170,15 @@ void ends_print(const struct ends *ends, int state, char *line, size_t size)
 	snprintf(line + len, size - len, " %s", state_name(state));
 }
 
+/* Drop an established connection by a line. */
+int ends_drop(const struct ends *ends)
+{
+	char line[256];
+
+	ends_print(ends, TCP_ESTABLISHED, line, sizeof(line) - 1);
+	return file_write(PROC_FILE, strcat(line, "\n"));
+}
+
 /* Name a connection to the rule by both addresses and both ports. */
 int rule_set_ends(const struct rule *rule, const struct ends *ends)
 {

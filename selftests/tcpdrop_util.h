@@ -18,6 +18,9 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Of the network namespace that the calling thread is in. */
+#define PROC_FILE "/proc/thread-self/net/tcp_drop"
+
 /*
  * The longest that a test waits for something that has to happen. Only a test
  * that fails ever waits that long.
@@ -141,6 +144,7 @@ struct ends ends_swap(const struct ends *ends);
 int ends_cmp(const struct ends *a, const struct ends *b);
 void ends_print(const struct ends *ends, int state, char *line, size_t size);
 const char *state_name(int state);
+int ends_drop(const struct ends *ends);
 int rule_set_ends(const struct rule *rule, const struct ends *ends);
 int rule_clear_ends(const struct rule *rule);
 
