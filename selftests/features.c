@@ -294,9 +294,11 @@ FIXTURE(children)
 	struct rule rule;
 	struct end end;
 	int listener;
+	int64_t close_ms;
 };
 
-enum { CHILDREN = 400, ROUNDS = 8 };
+/* A commit waits for owners for two seconds: of those that take longer it may tell nothing better. */
+enum { CHILDREN = 400, ROUNDS = 8, PATIENCE_MS = 1900 };
 
 FIXTURE_SETUP(children)
 {
@@ -414,7 +416,11 @@ static int fill_queue(int listener, int client[CHILDREN])
 
 static void *close_listener(void *arg)
 {
-	close(*(int *)arg);
+	struct _test_data_children *self = arg;
+	int64_t before = clock_ms();
+
+	close(self->listener);
+	self->close_ms = clock_ms() - before;
 	return NULL;
 }
 
@@ -440,11 +446,13 @@ TEST_F_TIMEOUT(children, all_end_when_their_listener_is_closed_during_the_walk, 
 		ASSERT_EQ(CHILDREN, fill_queue(self->listener, client));
 		ASSERT_EQ(CHILDREN, rule_count(&self->rule));
 
-		ASSERT_EQ(0, pthread_create(&thread, NULL, close_listener, &self->listener));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, close_listener, self));
 		ASSERT_EQ(0, rule_commit(&self->rule));
 		ASSERT_EQ(0, pthread_join(thread, NULL));
 
-		EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+		if (self->close_ms < PATIENCE_MS) {
+			EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+		}
 		EXPECT_EQ(0, rule_count(&self->rule));
 		EXPECT_TRUE(WAIT_UNTIL(all_are_reset(client)));
 		for (i = 0; i < CHILDREN; i++)
