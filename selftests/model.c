@@ -387,62 +387,84 @@ static struct tcpdrop_conn conn_of(const char *saddr, u16 sport, const char *dad
 	return conn;
 }
 
-TEST_F(model, matches_what_the_contract_says)
+/* 10.0.0.1:1000 to 10.0.0.2:80; [2001:db8::1]:443 to [2001:db8::2]:22 */
+static const struct match_case {
+	const char *attr, *items;
+	bool v4, v6;
+} match_cases[] = {
+	{ "saddr", "10.0.0.1", true, false },
+	{ "saddr", "10.0.0.2", false, false },
+	{ "saddr", "0.0.0.0/0", true, false },
+	{ "saddr", "::/0", false, true },
+	{ "saddr", "!::/0", true, false },
+	{ "saddr", "!10.0.0.0/8", false, true },
+	{ "saddr", "::ffff:10.0.0.1", true, false },
+	{ "saddr", "10.0.0.0/8,!10.0.0.1", false, false },
+	{ "saddr", "10.0.0.0/8,2001:db8::/32", true, true },
+	{ "saddr", "10.0.0.0-10.0.0.1", true, false },
+	{ "saddr", "10.0.0.2-10.0.0.9", false, false },
+	{ "daddr", "10.0.0.2,2001:db8::2", true, true },
+	{ "daddr", "::-2001:db8::1", false, false },
+	{ "daddr", "2001:db8::2-ffff::", false, true },
+	{ "sport", "1000", true, false },
+	{ "sport", "1-1000", true, true },
+	{ "sport", "!1000", false, true },
+	{ "dport", "80", true, false },
+	{ "dport", "1000", false, false },
+	{ "port", "80", true, false },
+	{ "port", "443", false, true },
+	{ "port", "!80", false, true },
+	{ "port", "!22,!1000", false, false },
+	{ "port", "1-65535,!22", true, false },
+	{ "state", "ESTAB", true, false },
+	{ "state", "TIME_WAIT", false, true },
+	{ "state", "!TIME_WAIT", true, false },
+	{ "state", "LISTEN", false, false },
+	{ "state", "all", true, true },
+	{ "state", "bucket", false, true },
+};
+
+/* Whether a rule of two cases, which may be the same, matches the two connections. */
+static void expect_match(struct __test_metadata *_metadata, const struct match_case *a,
+			 const struct match_case *b)
 {
-	static const struct {
-		const char *attr, *items;
-		bool v4, v6;
-	} cases[] = {
-		/* 10.0.0.1:1000 to 10.0.0.2:80; [2001:db8::1]:443 to [2001:db8::2]:22 */
-		{ "saddr", "10.0.0.1", true, false },
-		{ "saddr", "10.0.0.2", false, false },
-		{ "saddr", "0.0.0.0/0", true, false },
-		{ "saddr", "::/0", false, true },
-		{ "saddr", "!::/0", true, false },
-		{ "saddr", "!10.0.0.0/8", false, true },
-		{ "saddr", "::ffff:10.0.0.1", true, false },
-		{ "saddr", "10.0.0.0/8,!10.0.0.1", false, false },
-		{ "saddr", "10.0.0.0/8,2001:db8::/32", true, true },
-		{ "saddr", "10.0.0.0-10.0.0.1", true, false },
-		{ "saddr", "10.0.0.2-10.0.0.9", false, false },
-		{ "daddr", "10.0.0.2,2001:db8::2", true, true },
-		{ "daddr", "::-2001:db8::1", false, false },
-		{ "daddr", "2001:db8::2-ffff::", false, true },
-		{ "sport", "1000", true, false },
-		{ "sport", "1-1000", true, true },
-		{ "sport", "!1000", false, true },
-		{ "dport", "80", true, false },
-		{ "dport", "1000", false, false },
-		{ "port", "80", true, false },
-		{ "port", "443", false, true },
-		{ "port", "!80", false, true },
-		{ "port", "!22,!1000", false, false },
-		{ "port", "1-65535,!22", true, false },
-		{ "state", "ESTAB", true, false },
-		{ "state", "TIME_WAIT", false, true },
-		{ "state", "!TIME_WAIT", true, false },
-		{ "state", "LISTEN", false, false },
-		{ "state", "all", true, true },
-		{ "state", "bucket", false, true },
-	};
 	struct tcpdrop_conn v4 = conn_of("10.0.0.1", 1000, "10.0.0.2", 80, TCP_ESTABLISHED);
 	struct tcpdrop_conn v6 =
 		conn_of("2001:db8::1", 443, "2001:db8::2", 22, TCP_TIME_WAIT);
+	struct tcpdrop_rule_error error;
 	struct tcpdrop_rule rule, copy;
+
+	tcpdrop_rule_init(&rule);
+	ASSERT_EQ(0, store(&rule, a->attr, a->items, &error));
+	ASSERT_EQ(0, store(&rule, b->attr, b->items, &error));
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &rule));
+	EXPECT_EQ(a->v4 && b->v4, match(&copy, &v4)) {
+		TH_LOG("IPv4, %s: %s, %s: %s", a->attr, a->items, b->attr, b->items);
+	}
+	EXPECT_EQ(a->v6 && b->v6, match(&copy, &v6)) {
+		TH_LOG("IPv6, %s: %s, %s: %s", a->attr, a->items, b->attr, b->items);
+	}
+	EXPECT_TRUE(tcpdrop_rule_selects(&copy));
+	tcpdrop_rule_destroy(&copy);
+	tcpdrop_rule_destroy(&rule);
+}
+
+TEST_F(model, matches_what_the_contract_says)
+{
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		tcpdrop_rule_init(&rule);
-		ASSERT_EQ(0, store(&rule, cases[i].attr, cases[i].items, &self->error));
-		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &rule));
-		EXPECT_EQ(cases[i].v4, match(&copy, &v4))
-			TH_LOG("IPv4, %s: %s", cases[i].attr, cases[i].items);
-		EXPECT_EQ(cases[i].v6, match(&copy, &v6))
-			TH_LOG("IPv6, %s: %s", cases[i].attr, cases[i].items);
-		EXPECT_TRUE(tcpdrop_rule_selects(&copy));
-		tcpdrop_rule_destroy(&copy);
-		tcpdrop_rule_destroy(&rule);
-	}
+	for (i = 0; i < ARRAY_SIZE(match_cases); i++)
+		expect_match(_metadata, &match_cases[i], &match_cases[i]);
+}
+
+TEST_F(model, matches_by_two_lists_what_both_match)
+{
+	const struct match_case *a, *b;
+
+	for (a = match_cases; a < match_cases + ARRAY_SIZE(match_cases); a++)
+		for (b = match_cases; b < match_cases + ARRAY_SIZE(match_cases); b++)
+			if (strcmp(a->attr, b->attr))
+				expect_match(_metadata, a, b);
 }
 
 /* A rule as it is written matches only when it has been copied. */
