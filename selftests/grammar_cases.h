@@ -317,6 +317,7 @@ static const struct grammar_case grammar_cases[] = {
 	BAD("daddr", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8:9", NO_ADDR),
 	BAD("daddr", "12345::", "12345::", NO_ADDR),
 	BAD("daddr", "::00001", "::00001", NO_ADDR),
+	BAD("daddr", "00001::", "00001::", NO_ADDR),
 	BAD("daddr", "::g", "::g", NO_ADDR),
 	BAD("daddr", "::1.2.3", "::1.2.3", NO_ADDR),
 	BAD("daddr", "::ffff:1.2.3.04", "::ffff:1.2.3.04", NO_ADDR),
