@@ -41,7 +41,7 @@ kselftest:
 	KERNELS="$(KERNELS)" scripts/kselftest
 
 kselftest-all:
-	KERNELS="$$(scripts/vm/kernels)" scripts/kselftest
+	KERNELS="$$(scripts/vm/kernels boot ci)" scripts/kselftest
 
 mutate:
 	scripts/mutate

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of lib.sh and for its users
 # Which lines and branches of the module have run, by gcov: for kernels that have it, see
-# config/gcov.
+# config/gcov and config/small.
 
 # has_coverage SERIES: does that kernel count what runs, if the module is built for it?
 has_coverage()
 {
-	[[ $1 == *-gcov ]]
+	[[ $1 == *-gcov || $1 == *-small ]]
 }
 
 # For the guest, behind the tests: what the kernel has counted, also in modules that have gone.

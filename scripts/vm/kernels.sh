@@ -7,7 +7,7 @@
 # kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for
 # "build" the module is built only, and those of "deb" are for deb-test alone. NAME-old is NAME with
 # the tcp_abort() of older kernels, see old-abort/. Those of "sanitizer" are built, see sanitizers.sh;
-# their flavour is what they look for.
+# their flavour is what they look for. That of "ci" is another of them, for which not all tests are.
 kernel_table()
 {
 	cat <<-END
@@ -22,6 +22,7 @@ kernel_table()
 		6.12-kasan sanitizer 6.12 kasan bookworm,bookworm-security gcc-12
 		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-security gcc-12
 		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-security gcc-12
+		6.12-small ci 6.12 small bookworm,bookworm-security gcc-12
 		6.12-gcov sanitizer 6.12 gcov bookworm,bookworm-security gcc-12
 		7.3-kasan sanitizer 7.3 kasan trixie,trixie-backports gcc-12
 		7.3-lockdep sanitizer 7.3 lockdep trixie,trixie-backports gcc-12
@@ -48,6 +49,12 @@ kernel_row()
 	done < <(kernel_table)
 	[ "$name" = "$1" ] || die "no kernel $1: known are $(kernels_for all)"
 	suites=${suites//,/ }
+}
+
+# Whether the row is that of a kernel that looks for faults, which is built.
+is_built()
+{
+	[ "$use" = sanitizer ] || [ "$use" = ci ]
 }
 
 # The newest release of a version and flavour, such as 6.1.0-56-cloud-amd64.
@@ -125,7 +132,7 @@ kernel_dir()
 		return
 	fi
 	kernel_row "$series"
-	if [ "$use" = sanitizer ]; then
+	if is_built; then
 		sanitizer_dir "$series"
 		return
 	fi

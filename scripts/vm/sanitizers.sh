@@ -3,10 +3,14 @@
 # Kernels that look for faults, built from Debian's source with the settings in config/: base, what
 # the version needs, and those of the flavour.
 
-# fragments VERSION FLAVOUR
+# fragments VERSION FLAVOUR: what a later one says of a setting goes.
 fragments()
 {
-	cat "$vm_dir/config/base" "$vm_dir/config/$1" "$vm_dir/config/$2"
+	cat "$vm_dir/config/base" "$vm_dir/config/$1" "$vm_dir/config/$2" | awk -F = '
+		{ name = /^CONFIG_/ ? $1 : NR }
+		!(name in line) { names[++n] = name }
+		{ line[name] = $0 }
+		END { for (i = 1; i <= n; i++) print line[names[i]] }'
 }
 
 # A setting that depends on another is dropped without a word: say which.
