@@ -40,6 +40,7 @@ struct worker {
 	pid_t pid;
 	struct uring ring;
 	int event;
+	int signal;		/* that its tracer is told of */
 	int ret;		/* in shared memory, with all of this */
 };
 
@@ -135,7 +136,7 @@ static int attach(struct worker *worker, const char *cgroup)
 /* What a process ignores, its tracer sees. */
 static int signal_traced(struct worker *worker, const char *cgroup)
 {
-	if (ptrace(PTRACE_SEIZE, worker->pid, 0, 0) || kill(worker->pid, SIGWINCH) ||
+	if (ptrace(PTRACE_SEIZE, worker->pid, 0, 0) || kill(worker->pid, worker->signal) ||
 	    wait_stopped(worker->pid))
 		return -errno;
 	return ptrace(PTRACE_DETACH, worker->pid, 0, 0) ? -errno : 0;
@@ -144,6 +145,12 @@ static int signal_traced(struct worker *worker, const char *cgroup)
 static int signal_usr1(struct worker *worker, const char *cgroup)
 {
 	return kill(worker->pid, SIGUSR1) ? -errno : 0;
+}
+
+/* Whatever it is that the process is told, what it blocks it does not see. */
+static int signal_usr1_and_freeze(struct worker *worker, const char *cgroup)
+{
+	return signal_usr1(worker, cgroup) ?: freeze_and_thaw(worker, cgroup);
 }
 
 static int signal_winch(struct worker *worker, const char *cgroup)
@@ -163,6 +170,12 @@ static void block_usr1(struct worker *worker)
 static void ignore_usr1(struct worker *worker)
 {
 	signal(SIGUSR1, SIG_IGN);
+	worker->signal = SIGUSR1;
+}
+
+static void leave_winch(struct worker *worker)
+{
+	worker->signal = SIGWINCH;
 }
 
 static void on_signal(int signal)
@@ -209,10 +222,21 @@ FIXTURE_VARIANT_ADD(frozen, and_thawed) { .event = freeze_and_thaw };
 FIXTURE_VARIANT_ADD(frozen, again_and_again) { .event = freeze_again_and_again };
 FIXTURE_VARIANT_ADD(frozen, by_strace) { .event = seize };
 FIXTURE_VARIANT_ADD(frozen, by_gdb) { .event = attach };
-FIXTURE_VARIANT_ADD(frozen, by_a_signal_for_its_tracer) { .event = signal_traced };
+FIXTURE_VARIANT_ADD(frozen, by_a_signal_for_its_tracer) {
+	.event = signal_traced, .prepare = leave_winch,
+};
+
+FIXTURE_VARIANT_ADD(frozen, by_an_ignored_signal_for_its_tracer) {
+	.event = signal_traced, .prepare = ignore_usr1,
+};
+
 FIXTURE_VARIANT_ADD(frozen, by_io_uring) { .event = complete_poll, .prepare = poll_by_ring };
 FIXTURE_VARIANT_ADD(frozen, not_by_a_blocked_signal) {
 	.event = signal_usr1, .prepare = block_usr1,
+};
+
+FIXTURE_VARIANT_ADD(frozen, with_a_blocked_signal_and_thawed) {
+	.event = signal_usr1_and_freeze, .prepare = block_usr1,
 };
 
 FIXTURE_VARIANT_ADD(frozen, not_by_an_ignored_signal) {
@@ -329,7 +353,8 @@ TEST_F_TIMEOUT(frozen, commits, 60)
  */
 TEST_F_TIMEOUT(frozen, commits_go_on_afterwards, 60)
 {
-	if (variant->seen || variant->event == freeze_and_thaw || variant->event == seize ||
+	if (variant->seen || variant->event == freeze_and_thaw ||
+	    variant->event == signal_usr1_and_freeze || variant->event == seize ||
 	    variant->event == attach || variant->event == signal_traced)
 		return;	/* they return when the commit has, which is too late */
 	ASSERT_EQ(0, worker_start(self, variant->prepare, commit_work));
