@@ -917,6 +917,9 @@ takes_list_in_container()
 	many_networks >list
 	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
 		saddr=@list dport=7001
+	# By one.
+	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
+		"dport=$(printf '7999,%.0s' {1..817})7999"
 	: >list
 	refused_there "saddr: list has no items, and no items would be any" saddr=@list dport=7001
 	printf '# a\n127.0.0.2 ; b\r\n127.0.0.1,\n' >list

@@ -165,6 +165,7 @@ takes_all_attributes()
 	succeeds apply all.rules
 	succeeds show
 	cp "$tmp/out" shown
+	grep -q '^dev = .*eth#1' shown
 	# protect does not go with pid.
 	for attr in "$rules/a rule-1.x"/*; do
 		[ ! -f "$attr" ] || [[ $(stat -c %A "$attr") != -rw* ]] || [ "${attr##*/}" = protect ] ||
@@ -176,6 +177,14 @@ takes_all_attributes()
 	cmp "$tmp/out" shown
 	write_file two '[two]' 'sport = 1' 'pid = 1' 'protect = yes'
 	fails 'two:4: protect: "yes": protect and pid do not go together' apply two
+}
+
+leaves_out_tcpdrop()
+{
+	begin
+	mkdir "$rules/tcpdrop.7.8" "$rules/tcpdrop.7"
+	succeeds show
+	expect_out '[tcpdrop.7]'
 }
 
 says_how()
@@ -679,6 +688,8 @@ for shell in dash "busybox sh"; do
 	claim "the examples of the manual page" "${under[@]}" shows_examples
 	claim "usage, help and version" "${under[@]}" says_how
 	claim "all attributes, there and back" "${under[@]}" takes_all_attributes
+	claim "rules that tcpdrop(8) has made for a moment are not shown" \
+		"${under[@]}" leaves_out_tcpdrop
 	claim "what cannot be done to its end is undone" "${under[@]}" puts_back
 	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
 	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
