@@ -297,7 +297,7 @@ FIXTURE(children)
 	int64_t close_ms;
 };
 
-/* A commit waits for owners for two seconds: of those that take longer it may tell nothing better. */
+/* A commit waits for owners for two seconds: of those that take longer it can tell no better. */
 enum { CHILDREN = 400, ROUNDS = 8, PATIENCE_MS = 1900 };
 
 FIXTURE_SETUP(children)
