@@ -32,9 +32,6 @@
 /* Lines for a connection whose owner is stuck, all deferred until the last one. */
 #define STUCK_LINES 40
 
-/* How long all owners together may hold up a write, less a tick or two. */
-#define PATIENCE_MS 1900
-
 /* A process in the middle of something, and what it has of its own. */
 struct worker {
 	pid_t pid;

@@ -27,6 +27,9 @@
  */
 #define DEADLINE_MS 60000
 
+/* How long all owners together may hold up a write or a commit, less a tick or two. */
+#define PATIENCE_MS 1900
+
 /*
  * Nor is there a reason for the harness to give up sooner: by default it gives
  * a test half a minute, which may be a second's worth on a busy machine.
