@@ -6,7 +6,7 @@
 # has_coverage SERIES: does that kernel count what runs, if the module is built for it?
 has_coverage()
 {
-	[[ $1 == *-gcov || $1 == *-small ]]
+	grep -q -s -x CONFIG_GCOV_KERNEL=y "$vm_dir/config/${1##*-}"
 }
 
 # For the guest, behind the tests: what the kernel has counted, also in modules that have gone.
