@@ -1413,6 +1413,48 @@ static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule 
 	return 0;
 }
 
+/* What the lower halves of all keys of one space are within that a list may match. */
+static struct tcpdrop_span span_of(const struct tcpdrop_selector *sel, u32 space)
+{
+	const struct tcpdrop_ranges *set = &sel->yes;
+	struct tcpdrop_span span = { .first = U32_MAX };
+	size_t i;
+
+	if (!set->nr)
+		return (struct tcpdrop_span){ .last = U32_MAX };
+	for (i = 0; i < set->nr; i++) {
+		if (set->v[i].first.space != space)
+			continue;
+		span.first = min_t(u64, span.first, set->v[i].first.lo);
+		span.last = max_t(u64, span.last, set->v[i].last.lo);
+	}
+	return span;
+}
+
+/* Is a list no more than its span? */
+static bool is_span(const struct tcpdrop_selector *sel, u32 space)
+{
+	if (sel->no.nr || sel->yes.nr > 1)
+		return false;
+	return !sel->yes.nr || sel->yes.v->first.space == space;
+}
+
+static void set_bounds(struct tcpdrop_rule *rule)
+{
+	rule->bounds = (struct tcpdrop_bounds){
+		.sport = span_of(&rule->sel[RULE_SPORT], 0),
+		.dport = span_of(&rule->sel[RULE_DPORT], 0),
+		.port = span_of(&rule->sel[RULE_PORT], 0),
+		.saddr = span_of(&rule->sel[RULE_SADDR], CONN_IPV4),
+		.daddr = span_of(&rule->sel[RULE_DADDR], CONN_IPV4),
+		.tight = is_span(&rule->sel[RULE_SPORT], 0) &&
+			 is_span(&rule->sel[RULE_DPORT], 0) &&
+			 is_span(&rule->sel[RULE_PORT], 0) &&
+			 is_span(&rule->sel[RULE_SADDR], CONN_IPV4) &&
+			 is_span(&rule->sel[RULE_DADDR], CONN_IPV4),
+	};
+}
+
 /**
  * tcpdrop_rule_copy() - take a snapshot of a rule, ready to match
  * @dst: whatever it held; to be freed by tcpdrop_rule_destroy() if this succeeds
@@ -1440,6 +1482,8 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 	}
 	if (ret)
 		tcpdrop_rule_destroy(dst);
+	else
+		set_bounds(dst);
 	return ret;
 }
 

@@ -93,11 +93,71 @@ struct tcpdrop_rule_options {
 };
 
 /**
+ * struct tcpdrop_span - numbers in a row
+ * @first: the lowest
+ * @last: the highest; none is in it if this is lower
+ */
+struct tcpdrop_span {
+	u32 first;
+	u32 last;
+};
+
+static inline bool tcpdrop_span_has(const struct tcpdrop_span *span, u32 number)
+{
+	return span->first <= number && number <= span->last;
+}
+
+/**
+ * struct tcpdrop_bounds - what the ends of all sockets that match a rule are within
+ * @sport: local ports
+ * @dport: remote ports
+ * @port: at least one port of each
+ * @saddr: local addresses, host byte order, of those that have IPv4 addresses
+ * @daddr: remote ones
+ * @tight: of sockets that have such addresses, all inside match as far as their ends go
+ *
+ * What is outside does not match; of what is inside the lists have to tell, but for
+ * @tight.
+ */
+struct tcpdrop_bounds {
+	struct tcpdrop_span sport;
+	struct tcpdrop_span dport;
+	struct tcpdrop_span port;
+	struct tcpdrop_span saddr;
+	struct tcpdrop_span daddr;
+	bool tight;
+};
+
+#define RULE_ANY_NUMBER	{ .first = 0, .last = U32_MAX }
+
+/* Of a rule without lists. */
+#define RULE_NO_BOUNDS	{ .sport = RULE_ANY_NUMBER, .dport = RULE_ANY_NUMBER,	\
+			  .port = RULE_ANY_NUMBER,				\
+			  .saddr = RULE_ANY_NUMBER, .daddr = RULE_ANY_NUMBER }
+
+static inline bool tcpdrop_bounds_have_ports(const struct tcpdrop_bounds *bounds, u16 sport,
+					     u16 dport)
+{
+	return tcpdrop_span_has(&bounds->dport, dport) &&
+	       tcpdrop_span_has(&bounds->sport, sport) &&
+	       (tcpdrop_span_has(&bounds->port, dport) ||
+		tcpdrop_span_has(&bounds->port, sport));
+}
+
+static inline bool tcpdrop_bounds_have_ipv4(const struct tcpdrop_bounds *bounds, u32 saddr,
+					    u32 daddr)
+{
+	return tcpdrop_span_has(&bounds->saddr, saddr) &&
+	       tcpdrop_span_has(&bounds->daddr, daddr);
+}
+
+/**
  * struct tcpdrop_rule - a rule; all zero and tcpdrop_rule_init() is one that has nothing set
  * @sel: the lists, by enum tcpdrop_rule_attr; in a copy tcpdrop_who_find() adds to
  *       the processes of @sel[RULE_PID] the sockets that they have
  * @states: the TCPF_* states that @sel[RULE_STATE] comes to
  * @asks: which other selectors have items, by bit; set by tcpdrop_rule_copy()
+ * @bounds: of the ends that match; set by tcpdrop_rule_copy()
  * @cgroup_path: the path whose cgroup @sel[RULE_CGROUP] wants or excludes, a 1
  *               in either set; owned by the rule, NULL if there is none
  * @cgroup: what @cgroup_path names; set in a copy by tcpdrop_who_find(), NULL
@@ -108,6 +168,7 @@ struct tcpdrop_rule {
 	struct tcpdrop_selector sel[RULE_NR_LISTS];
 	unsigned int states;
 	unsigned long asks;
+	struct tcpdrop_bounds bounds;
 	char *cgroup_path;
 	struct cgroup *cgroup;
 	struct tcpdrop_rule_options options;
@@ -190,6 +251,8 @@ static __always_inline bool tcpdrop_rule_match(const struct tcpdrop_rule *rule,
 
 	if (!(rule->states & BIT(state)))
 		return false;
+	if (!asks)
+		return true;
 #pragma GCC unroll 32
 	for (attr = 0; attr < RULE_NR_SELECTORS; attr++) {
 		if (!(asks & BIT(attr)))

@@ -835,16 +835,17 @@ TEST_F(model, refused_anything_says_all_of_why)
 TEST_F(model, means_a_listener_only_where_it_is_named)
 {
 	struct tcpdrop_conn listener = conn_of("0.0.0.0", 80, "0.0.0.0", 0, TCP_LISTEN);
+	const struct sock sk = { .conn = &listener };
 
-	EXPECT_FALSE(match(&self->rule, &listener));
+	EXPECT_FALSE(copy_matches(&self->rule, &sk));
 	ASSERT_EQ(0, store(&self->rule, "state", "all", &self->error));
-	EXPECT_FALSE(match(&self->rule, &listener));
+	EXPECT_FALSE(copy_matches(&self->rule, &sk));
 	ASSERT_EQ(0, store(&self->rule, "state", "!ESTAB", &self->error));
-	EXPECT_FALSE(match(&self->rule, &listener));
+	EXPECT_FALSE(copy_matches(&self->rule, &sk));
 	ASSERT_EQ(0, store(&self->rule, "state", "ESTAB,LISTEN", &self->error));
-	EXPECT_TRUE(match(&self->rule, &listener));
+	EXPECT_TRUE(copy_matches(&self->rule, &sk));
 	ASSERT_EQ(0, store(&self->rule, "state", "any", &self->error));
-	EXPECT_FALSE(match(&self->rule, &listener));
+	EXPECT_FALSE(copy_matches(&self->rule, &sk));
 }
 
 /* Of a socket that cannot have any the name is NULL. */

@@ -119,7 +119,18 @@ READER(RECVQ, recvq, number_of)
 READER(ORPHAN, orphan, number_of)
 READER(PID, pid, number_of)
 
-/* Does a rule made by tcpdrop_rule_copy() match it? */
+/* As tcpdrop_sock_may_match() does of a socket, whose family is the space of its addresses here. */
+static inline bool is_within_bounds(const struct tcpdrop_rule *rule,
+				    const struct tcpdrop_conn *conn)
+{
+	if (!(rule->states & BIT(conn->state)) ||
+	    !tcpdrop_bounds_have_ports(&rule->bounds, conn->sport, conn->dport))
+		return false;
+	return conn->saddr.space != CONN_IPV4 ||
+	       tcpdrop_bounds_have_ipv4(&rule->bounds, conn->saddr.lo, conn->daddr.lo);
+}
+
+/* Does a rule made by tcpdrop_rule_copy() match it?  What its bounds say must not be otherwise. */
 static inline bool match_sock(const struct tcpdrop_rule *rule, const struct sock *sk)
 {
 	static const tcpdrop_reader_t readers[] = {
@@ -129,7 +140,16 @@ static inline bool match_sock(const struct tcpdrop_rule *rule, const struct sock
 #include "../module/attrs.h"
 	};
 
-	return tcpdrop_rule_match(rule, 0, sk->conn->state, sk, readers);
+	bool tight = rule->bounds.tight && sk->conn->saddr.space == CONN_IPV4;
+	bool match = tcpdrop_rule_match(rule, 0, sk->conn->state, sk, readers);
+	bool within = is_within_bounds(rule, sk->conn);
+
+	if (match && !within)
+		abort();
+	if (tight && within &&
+	    match != tcpdrop_rule_match(rule, RULE_OF_ENDS, sk->conn->state, sk, readers))
+		abort();
+	return match;
 }
 
 /* The cgroups that there are: as many as have been got, and not put. */
