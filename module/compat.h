@@ -102,15 +102,16 @@ listen_bucket(struct inet_hashinfo *hashinfo, unsigned int bucket)
 #endif
 
 /* Is a chain empty?  Where there is the gap, nothing but the lock can tell. */
-static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo, unsigned int bucket)
+static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo,
+				  const struct inet_ehash_bucket *head)
 {
-	bool empty = hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+	bool empty = hlist_nulls_empty(&head->chain);
 #ifdef TCPDROP_EHASH_GAP
-	spinlock_t *lock = inet_ehash_lockp(hashinfo, bucket);
+	spinlock_t *lock = inet_ehash_lockp(hashinfo, head - hashinfo->ehash);
 
 	if (empty) {
 		spin_lock_bh(lock);
-		empty = hlist_nulls_empty(&hashinfo->ehash[bucket].chain);
+		empty = hlist_nulls_empty(&head->chain);
 		spin_unlock_bh(lock);
 	}
 #endif

@@ -167,11 +167,11 @@ static bool may_drop(struct tcpdrop_dropper *d)
  * right after the unlock, so a count of 0 means that it is about to have some:
  * what is linked is not being freed.
  */
-static void pin_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
+static void pin_visit(struct sock *sk, unsigned int state, void *arg)
 {
 	struct tcpdrop_dropper *d = arg;
 
-	if (!tcpdrop_batch_add(&d->batch, sk, conn))
+	if (!tcpdrop_batch_add(&d->batch, sk, state))
 		return;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
 		d->batch.nr--;
@@ -188,18 +188,17 @@ static void unpin(struct tcpdrop_dropper *d)
 	d->batch.nr = 0;
 }
 
-/* Pins every matching socket of a bucket. */
-static int collect(struct tcpdrop_dropper *d, unsigned long bucket)
+/* Pins every matching socket of a bucket, of which some or all have been pinned. */
+static int pin_rest(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	int ret;
 
-	d->unborn = false;
-	tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
 	while (d->batch.missed) {
 		unpin(d);
 		ret = tcpdrop_batch_grow(&d->batch);
 		if (ret)
 			return ret;
+		d->unborn = false;
 		tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
 	}
 	return 0;
@@ -274,6 +273,36 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 	return again;
 }
 
+/*
+ * Drops what has been pinned of a bucket, and what did not fit.  Returns whether it has
+ * to be looked through again.
+ */
+static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
+{
+	int ret = pin_rest(d, bucket);
+
+	if (ret)
+		tcpdrop_drop_stop(d, ret);
+	return drop_batch(d, bucket) || d->unborn;
+}
+
+/* The first pass has been pinned. */
+static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
+{
+	bool again = drop_pinned(d, bucket);
+	unsigned int pass;
+
+	for (pass = 1; again && pass < MAX_PASSES && !must_stop(d); pass++) {
+		if (d->unborn)
+			schedule_timeout_idle(1);
+		d->unborn = false;
+		tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+		again = drop_pinned(d, bucket);
+	}
+	if (again && !tcpdrop_drop_is_done(d))
+		defer_bucket(d, bucket, d->walk.ends);
+}
+
 /**
  * tcpdrop_drop_bucket() - drop the matching sockets of one bucket
  * @d: who drops
@@ -283,23 +312,9 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
  */
 void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 {
-	bool again = true;
-	unsigned int pass;
-	int ret;
-
 	d->unborn = false;
-	for (pass = 0; again && pass < MAX_PASSES && !must_stop(d); pass++) {
-		if (d->unborn)
-			schedule_timeout_idle(1);
-		ret = collect(d, bucket);
-		if (ret) {
-			tcpdrop_drop_stop(d, ret);
-			return;
-		}
-		again = drop_batch(d, bucket) || d->unborn;
-	}
-	if (again && !tcpdrop_drop_is_done(d))
-		defer_bucket(d, bucket, d->walk.ends);
+	tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+	drop_in_passes(d, bucket);
 }
 
 /**
@@ -310,12 +325,14 @@ void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
  */
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 {
-	const struct tcpdrop_walk *walk = &d->walk;
-	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
+	unsigned long bucket = d->walk.first;
 
-	for (; bucket != walk->end && !tcpdrop_drop_is_done(d);
-	     bucket = tcpdrop_walk_next(walk, bucket + 1))
-		tcpdrop_drop_bucket(d, bucket);
+	while (bucket != d->walk.end && !tcpdrop_drop_is_done(d)) {
+		d->unborn = false;
+		bucket = tcpdrop_walk_next(&d->walk, bucket, pin_visit, d);
+		if (bucket != d->walk.end)
+			drop_in_passes(d, bucket++);
+	}
 }
 
 /* Where @ends can be. */

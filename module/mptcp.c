@@ -201,7 +201,7 @@ int tcpdrop_mptcp_note(struct tcpdrop_mptcp_set *set, struct tcpdrop_deferred *i
 	return ret;
 }
 
-static void count_visit(struct sock *sk, const struct tcpdrop_conn *unused, void *arg)
+static void count_visit(struct sock *sk, unsigned int state, void *arg)
 {
 	struct tcpdrop_mptcp_set *set = arg;
 	struct tcpdrop_mptcp *conn;
@@ -227,7 +227,6 @@ int tcpdrop_mptcp_count(struct tcpdrop_mptcp_set *set, const struct tcpdrop_walk
 {
 	struct tcpdrop_mptcp *conn;
 	struct tcpdrop_walk whole;
-	unsigned long bucket;
 	int ret;
 
 	list_for_each_entry(conn, &set->list, list)
@@ -235,9 +234,7 @@ int tcpdrop_mptcp_count(struct tcpdrop_mptcp_set *set, const struct tcpdrop_walk
 	ret = tcpdrop_walk_init_whole(&whole, walk);
 	if (ret)
 		return ret;
-	for (bucket = tcpdrop_walk_next(&whole, whole.first); bucket != whole.end;
-	     bucket = tcpdrop_walk_next(&whole, bucket + 1))
-		tcpdrop_walk_bucket(&whole, bucket, count_visit, set);
+	tcpdrop_walk_all(&whole, count_visit, set);
 	tcpdrop_walk_exit_whole(&whole);
 	return 0;
 }

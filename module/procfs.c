@@ -52,7 +52,7 @@
  * @walk: the walk
  * @batch: the connections of the bucket that is being listed
  * @next: the first of them that has not been listed
- * @bucket: the bucket to list after it
+ * @bucket: where to look for the next bucket to list
  *
  * A connection keeps its bucket, and each is looked at once, so that a listing
  * that is read in many pieces has every connection that lasts, once.
@@ -133,10 +133,9 @@ static struct tcpdrop_batch_entry *next_entry(struct reader *reader)
 
 		reader->next = 0;
 		tcpdrop_batch_shrink(&reader->batch);
-		ret = tcpdrop_walk_note(&reader->walk, reader->bucket, &reader->batch);
+		ret = tcpdrop_walk_note(&reader->walk, &reader->bucket, &reader->batch);
 		if (ret)
 			return ERR_PTR(ret);
-		reader->bucket = tcpdrop_walk_next(&reader->walk, reader->bucket + 1);
 	}
 	return &reader->batch.v[reader->next];
 }
@@ -153,7 +152,7 @@ static void *list_start(struct seq_file *seq, loff_t *pos)
 	if (!*pos) {
 		reader->batch.nr = 0;
 		reader->next = 0;
-		reader->bucket = tcpdrop_walk_next(&reader->walk, reader->walk.first);
+		reader->bucket = reader->walk.first;
 	}
 	return next_entry(reader);
 }

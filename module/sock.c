@@ -27,26 +27,6 @@
 
 static_assert(RULE_NAME_MAX >= TCP_CA_NAME_MAX && RULE_NAME_MAX >= TCP_ULP_NAME_MAX);
 
-/**
- * tcpdrop_sock_state() - in which state is a socket?
- * @sk: a socket of any kind, on which the caller has a reference or the lock of
- *      its bucket
- *
- * Context: any; no lock is needed, and none makes the answer last.
- * Return: its TCP_* state, that of a time-wait minisock and of a request as ss
- * shows them.
- */
-unsigned int tcpdrop_sock_state(const struct sock *sk)
-{
-	unsigned int state = inet_sk_state_load(sk);
-
-	if (state == TCP_TIME_WAIT)
-		return READ_ONCE(inet_twsk(sk)->tw_substate);
-	if (state == TCP_NEW_SYN_RECV)
-		return TCP_SYN_RECV;
-	return state;
-}
-
 #if IS_ENABLED(CONFIG_IPV6)
 /*
  * A socket of family AF_INET6 that talks IPv4 is an IPv4 socket; only the
@@ -83,18 +63,42 @@ static struct tcpdrop_range_key foreign_addr(const struct sock *sk)
  * tcpdrop_sock_conn() - the connection that a socket is of
  * @conn: filled
  * @sk: as for tcpdrop_sock_state()
+ * @state: its state, by that
  *
  * Reads nothing but what sockets of every kind have in struct sock_common.
  *
  * Context: any; no lock is needed, and none makes the answer last.
  */
-void tcpdrop_sock_conn(struct tcpdrop_conn *conn, const struct sock *sk)
+void tcpdrop_sock_conn(struct tcpdrop_conn *conn, const struct sock *sk, unsigned int state)
 {
-	conn->state = tcpdrop_sock_state(sk);
+	conn->state = state;
 	conn->sport = sk->sk_num;
 	conn->dport = ntohs(sk->sk_dport);
 	conn->saddr = local_addr(sk);
 	conn->daddr = foreign_addr(sk);
+}
+
+/**
+ * tcpdrop_sock_has_ends() - is a socket one of a connection?
+ * @sk: as for tcpdrop_sock_state()
+ * @ends: the ends of the connection; its state does not count
+ *
+ * Context: any; no lock is needed, and none makes the answer last.
+ * Return: true if it has these ends.
+ */
+bool tcpdrop_sock_has_ends(const struct sock *sk, const struct tcpdrop_conn *ends)
+{
+	struct tcpdrop_conn conn;
+
+	if (sk->sk_num != ends->sport || ntohs(sk->sk_dport) != ends->dport)
+		return false;
+	if (sk->sk_family == AF_INET)
+		return ends->saddr.space == CONN_IPV4 &&
+		       ntohl(sk->sk_rcv_saddr) == ends->saddr.lo &&
+		       ntohl(sk->sk_daddr) == ends->daddr.lo;
+	tcpdrop_sock_conn(&conn, sk, 0);
+	return !tcpdrop_range_key_cmp(&conn.saddr, &ends->saddr) &&
+	       !tcpdrop_range_key_cmp(&conn.daddr, &ends->daddr);
 }
 
 /*
@@ -464,26 +468,28 @@ static bool match_cgroup(const struct tcpdrop_rule *rule, const struct sock *sk)
 	return tcpdrop_selector_match(&rule->sel[RULE_CGROUP], &key, 1);
 }
 
-static bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
-		      const struct sock *sk, unsigned int state)
+static noinline bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
+			       const struct sock *sk, unsigned int state)
 {
 	return tcpdrop_rule_match(rule, but, state, sk, readers) &&
 	       (!rule->cgroup || match_cgroup(rule, sk));
 }
 
 /**
- * tcpdrop_sock_match() - does a socket match a rule?
- * @rule: a rule made by tcpdrop_rule_copy(), and known to tcpdrop_who_find()
- * @sk: the socket
+ * tcpdrop_sock_match_inside() - does a socket within a rule's bounds match it?
+ * @rule: as for tcpdrop_sock_match()
+ * @sk: the socket, of which tcpdrop_sock_may_match() was true
  * @state: its state, by tcpdrop_sock_state()
  *
  * Context: any, with the lock of the socket's bucket held.
  * Return: true if it does; whether it is exempt is another question.
  */
-bool tcpdrop_sock_match(const struct tcpdrop_rule *rule, const struct sock *sk,
-			unsigned int state)
+bool tcpdrop_sock_match_inside(const struct tcpdrop_rule *rule, const struct sock *sk,
+			       unsigned int state)
 {
-	return match_all(rule, 0, sk, state);
+	bool ends_match = rule->bounds.tight && sk->sk_family == AF_INET;
+
+	return match_all(rule, ends_match ? RULE_OF_ENDS : 0, sk, state);
 }
 
 /**

@@ -38,6 +38,9 @@
 /* How many buckets are looked through between two chances to reschedule. */
 #define BUCKETS_AT_ONCE	256
 
+/* How many of them with bottom halves off, which have to wait meanwhile. */
+#define BUCKETS_IN_A_ROW 64
+
 #define BATCH_MIN	64
 
 static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
@@ -267,7 +270,10 @@ void tcpdrop_walk_init_rule(struct tcpdrop_walk *walk, struct net *net,
 	find_parts(walk);
 }
 
-static const struct tcpdrop_rule everything = { .states = CONN_STATES_ALL };
+static const struct tcpdrop_rule everything = {
+	.states = CONN_STATES_ALL,
+	.bounds = RULE_NO_BOUNDS,
+};
 
 static void init_everything(struct tcpdrop_walk *walk, struct net *net,
 			    const struct tcpdrop_conn *ends)
@@ -342,13 +348,6 @@ void tcpdrop_walk_exit_whole(struct tcpdrop_walk *walk)
 	kvfree(walk->parts);
 }
 
-static bool same_ends(const struct tcpdrop_conn *a, const struct tcpdrop_conn *b)
-{
-	return a->sport == b->sport && a->dport == b->dport &&
-	       !tcpdrop_range_key_cmp(&a->saddr, &b->saddr) &&
-	       !tcpdrop_range_key_cmp(&a->daddr, &b->daddr);
-}
-
 /*
  * Protection comes last, which takes a match for each rule that protects.  Inline,
  * or the compiler makes it a call for each socket that matches.
@@ -366,53 +365,133 @@ static bool is_of_walk(const struct tcpdrop_walk *walk, const struct tcpdrop_par
 	return part->net ? net == part->net : tcpdrop_nets_have(&walk->nets, net);
 }
 
-static bool walk_match(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
-		       const struct sock *sk, struct tcpdrop_conn *conn)
+/* Most sockets get no further than this, which reads nothing but struct sock_common. */
+static __always_inline bool may_match(const struct tcpdrop_walk *walk,
+				      const struct tcpdrop_part *part, const struct sock *sk,
+				      unsigned int state)
 {
-	if (!is_of_walk(walk, part, sock_net(sk)))
-		return false;
-
-	tcpdrop_sock_conn(conn, sk);
-	if (walk->ends && !same_ends(conn, walk->ends))
-		return false;
-	return tcpdrop_sock_match(walk->rule, sk, conn->state) &&
-	       (walk->exempt || !is_exempt(walk, sk, conn->state));
+	return tcpdrop_sock_may_match(walk->rule, sk, state) &&
+	       is_of_walk(walk, part, sock_net(sk));
 }
 
-static void walk_chain(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
-		       struct hlist_nulls_head *chain, tcpdrop_walk_visit_t visit, void *arg)
+/* Returns whether it matches, and was visited. Not inline, so that its callers are short. */
+static noinline bool visit_match(const struct tcpdrop_walk *walk, struct sock *sk,
+				 unsigned int state, tcpdrop_walk_visit_t visit, void *arg)
+{
+	if (walk->ends && !tcpdrop_sock_has_ends(sk, walk->ends))
+		return false;
+	if (!tcpdrop_sock_match_inside(walk->rule, sk, state))
+		return false;
+	if (!walk->exempt && is_exempt(walk, sk, state))
+		return false;
+	visit(sk, state, arg);
+	return true;
+}
+
+/* Visits what matches; returns whether anything did. */
+static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
+				       const struct tcpdrop_part *part,
+				       struct hlist_nulls_head *chain,
+				       tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct hlist_nulls_node *node;
-	struct tcpdrop_conn conn;
+	unsigned int state;
+	bool any = false;
 	struct sock *sk;
 
-	sk_nulls_for_each(sk, node, chain)
-		if (walk_match(walk, part, sk, &conn))
-			visit(sk, &conn, arg);
+	sk_nulls_for_each(sk, node, chain) {
+		state = tcpdrop_sock_state(sk);
+		if (unlikely(may_match(walk, part, sk, state)))
+			any |= visit_match(walk, sk, state, visit, arg);
+	}
+	return any;
 }
 
-static void walk_established(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
-			     unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
+/* With bottom halves off. */
+static __always_inline bool walk_established(const struct tcpdrop_walk *walk,
+					     const struct tcpdrop_part *part,
+					     unsigned int bucket,
+					     tcpdrop_walk_visit_t visit, void *arg)
 {
 	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, bucket);
+	bool any;
 
-	spin_lock_bh(lock);
-	walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, visit, arg);
-	spin_unlock_bh(lock);
+	spin_lock(lock);
+	any = walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, visit, arg);
+	spin_unlock(lock);
+	return any;
 }
 
 /*
  * Bottom halves stay on, as everywhere that the kernel takes this lock: on
  * PREEMPT_RT turning them off is a lock too, which ranks below this one.
  */
-static void walk_listeners(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
+static bool walk_listeners(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
 			   unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct inet_listen_hashbucket *listeners = listen_bucket(part->hashinfo, bucket);
+	bool any;
 
 	spin_lock(&listeners->lock);
-	walk_chain(walk, part, &listeners->nulls_head, visit, arg);
+	any = walk_chain(walk, part, &listeners->nulls_head, visit, arg);
 	spin_unlock(&listeners->lock);
+	return any;
+}
+
+/* Several at a time, since most of a large table is empty. */
+static unsigned int skip_empty(struct inet_hashinfo *hashinfo, unsigned int bucket,
+			       unsigned int end)
+{
+	const struct inet_ehash_bucket *head = &hashinfo->ehash[bucket];
+	const struct inet_ehash_bucket *stop = &hashinfo->ehash[end];
+
+	while (stop - head >= 4 &&
+	       ehash_is_empty(hashinfo, head) && ehash_is_empty(hashinfo, head + 1) &&
+	       ehash_is_empty(hashinfo, head + 2) && ehash_is_empty(hashinfo, head + 3))
+		head += 4;
+	while (head < stop && ehash_is_empty(hashinfo, head))
+		head++;
+	return head - hashinfo->ehash;
+}
+
+/* Both return the first bucket that had a match, or @end; the numbers are the table's. */
+
+static noinline unsigned int established_next(const struct tcpdrop_walk *walk,
+					      const struct tcpdrop_part *part,
+					      unsigned int bucket, unsigned int end,
+					      tcpdrop_walk_visit_t visit, void *arg)
+{
+	struct inet_hashinfo *hashinfo = part->hashinfo;
+	unsigned int last;
+
+	for (;;) {
+		bucket = skip_empty(hashinfo, bucket, end);
+		if (bucket == end)
+			return end;
+		last = min(end, bucket + BUCKETS_IN_A_ROW);
+		local_bh_disable();
+		for (; bucket < last; bucket++)
+			if (!ehash_is_empty(hashinfo, &hashinfo->ehash[bucket]) &&
+			    walk_established(walk, part, bucket, visit, arg))
+				break;
+		local_bh_enable();
+		if (bucket < last)
+			return bucket;
+	}
+}
+
+static unsigned int listeners_next(const struct tcpdrop_walk *walk,
+				   const struct tcpdrop_part *part, unsigned int bucket,
+				   unsigned int end, tcpdrop_walk_visit_t visit, void *arg)
+{
+	struct hlist_nulls_head *chain;
+
+	for (; bucket < end; bucket++) {
+		chain = &listen_bucket(part->hashinfo, bucket)->nulls_head;
+		if (!hlist_nulls_empty(chain) && walk_listeners(walk, part, bucket, visit, arg))
+			break;
+	}
+	return bucket;
 }
 
 /**
@@ -429,10 +508,46 @@ void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 {
 	const struct tcpdrop_part *part = walk_part(walk, bucket);
 
-	if (part->listeners)
+	if (part->listeners) {
 		walk_listeners(walk, part, table_bucket(part, bucket), visit, arg);
-	else
-		walk_established(walk, part, table_bucket(part, bucket), visit, arg);
+		return;
+	}
+	local_bh_disable();
+	walk_established(walk, part, table_bucket(part, bucket), visit, arg);
+	local_bh_enable();
+}
+
+/**
+ * tcpdrop_walk_next() - visit the matching sockets of the next bucket that has any
+ * @walk: the walk
+ * @bucket: where to begin; @walk->first, or one past the bucket just done
+ * @visit: called for each of them
+ * @arg: passed on to @visit
+ *
+ * Many buckets are empty, and are passed without their locks: what comes into
+ * one now is younger than the walk.
+ *
+ * Context: may sleep, to let others run; takes the buckets' locks.
+ * Return: the number of the bucket that they are in, or @walk->end if none is left.
+ */
+unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket,
+				tcpdrop_walk_visit_t visit, void *arg)
+{
+	const struct tcpdrop_part *part;
+	unsigned int first, next, nr;
+
+	for (; bucket != walk->end; bucket += nr) {
+		cond_resched();
+		part = walk_part(walk, bucket);
+		nr = min(part_end(walk, part) - bucket, (unsigned long)BUCKETS_AT_ONCE);
+		first = table_bucket(part, bucket);
+		next = part->listeners ?
+		       listeners_next(walk, part, first, first + nr, visit, arg) :
+		       established_next(walk, part, first, first + nr, visit, arg);
+		if (next < first + nr)
+			return bucket + (next - first);
+	}
+	return bucket;
 }
 
 /* Where children of a listener wait to be accepted; empty while the rest is. */
@@ -444,13 +559,12 @@ static bool has_children(const struct sock *sk)
 static void pin_parents(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
 			struct tcpdrop_batch *parents)
 {
-	static const struct tcpdrop_conn unused;
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
 		if (tcpdrop_nets_have(&walk->nets, sock_net(sk)) && has_children(sk) &&
-		    tcpdrop_batch_add(parents, sk, &unused))
+		    tcpdrop_batch_add(parents, sk, TCP_LISTEN))
 			sock_hold(sk);
 }
 
@@ -519,16 +633,14 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk)
 	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, part->first);
 	struct hlist_nulls_node *node;
 	bool found = false;
-	struct tcpdrop_conn conn;
 	struct sock *sk;
 
 	spin_lock_bh(lock);
 	sk_nulls_for_each(sk, node, &part->hashinfo->ehash[part->first].chain) {
 		if (!net_eq(sock_net(sk), part->net))
 			continue;
-		tcpdrop_sock_conn(&conn, sk);
-		found = found || (same_ends(&conn, walk->ends) &&
-				  is_exempt(walk, sk, conn.state));
+		found = found || (tcpdrop_sock_has_ends(sk, walk->ends) &&
+				  is_exempt(walk, sk, tcpdrop_sock_state(sk)));
 	}
 	spin_unlock_bh(lock);
 	return found;
@@ -551,7 +663,6 @@ bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn
 	spinlock_t *lock = inet_ehash_lockp(hashinfo, hash);
 	struct hlist_nulls_node *node;
 	bool found = false;
-	struct tcpdrop_conn other;
 	struct sock *osk;
 
 	spin_lock_bh(lock);
@@ -559,8 +670,7 @@ bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn
 		if (osk == sk || !net_eq(sock_net(osk), net) ||
 		    osk->sk_bound_dev_if != sk->sk_bound_dev_if)
 			continue;
-		tcpdrop_sock_conn(&other, osk);
-		found = found || same_ends(&other, conn);
+		found = found || tcpdrop_sock_has_ends(osk, conn);
 	}
 	spin_unlock_bh(lock);
 	return found;
@@ -582,14 +692,10 @@ bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 			  struct tcpdrop_conn *conn)
 {
-	struct tcpdrop_conn now;
 	bool match;
 
-	if (sk_fullsock(sk)) {
-		tcpdrop_sock_conn(&now, sk);
-		if (!same_ends(&now, conn))
-			return false;
-	}
+	if (sk_fullsock(sk) && !tcpdrop_sock_has_ends(sk, conn))
+		return false;
 
 	conn->state = tcpdrop_sock_state(sk);
 	rcu_read_lock();
@@ -600,59 +706,26 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	return match;
 }
 
-static bool bucket_is_empty(const struct tcpdrop_part *part, unsigned int bucket)
-{
-	if (part->listeners)
-		return hlist_nulls_empty(&listen_bucket(part->hashinfo, bucket)->nulls_head);
-	return ehash_is_empty(part->hashinfo, bucket);
-}
-
-/**
- * tcpdrop_walk_next() - find the next bucket that is worth its lock
- * @walk: the walk
- * @bucket: where to begin; @walk->first, or one past the bucket just done
- *
- * Most buckets are empty, and are passed without their locks: what comes into
- * one now is younger than the walk.
- *
- * Context: may sleep, to let others run.
- * Return: the number of a bucket that was not empty, or @walk->end.
- */
-unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket)
-{
-	const struct tcpdrop_part *part = NULL;
-	unsigned long end = bucket;
-
-	for (; bucket != walk->end; bucket++) {
-		if (bucket == end) {
-			part = walk_part(walk, bucket);
-			end = part_end(walk, part);
-		}
-		if (bucket % BUCKETS_AT_ONCE == 0)
-			cond_resched();
-		if (!bucket_is_empty(part, table_bucket(part, bucket)))
-			break;
-	}
-	return bucket;
-}
-
 /**
  * tcpdrop_batch_add() - note a matching socket
  * @batch: the batch
  * @sk: the socket; whether it is pinned is up to the caller
- * @conn: its facts
+ * @state: its state, by tcpdrop_sock_state()
  *
  * Context: any.
  * Return: false if there was no room.
  */
-bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk,
-		       const struct tcpdrop_conn *conn)
+bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state)
 {
+	struct tcpdrop_batch_entry *entry;
+
 	if (batch->nr == batch->cap) {
 		batch->missed++;
 		return false;
 	}
-	batch->v[batch->nr++] = (struct tcpdrop_batch_entry){ sk, *conn };
+	entry = &batch->v[batch->nr++];
+	entry->sk = sk;
+	tcpdrop_sock_conn(&entry->conn, sk, state);
 	return true;
 }
 
@@ -705,37 +778,59 @@ void tcpdrop_batch_shrink(struct tcpdrop_batch *batch)
 		tcpdrop_batch_free(batch);
 }
 
-static void note_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
+static void note_visit(struct sock *sk, unsigned int state, void *arg)
 {
-	tcpdrop_batch_add(arg, sk, conn);
+	tcpdrop_batch_add(arg, sk, state);
 }
 
 /**
- * tcpdrop_walk_note() - note the matching sockets of one bucket
+ * tcpdrop_walk_note() - note the matching sockets of the next bucket that has any
  * @walk: the walk
- * @bucket: its number, from @walk->first to below @walk->end
- * @batch: filled with their facts, and those of no others; nothing is pinned
+ * @bucket: where to begin, as for tcpdrop_walk_next(); set to one past the
+ *          bucket that they are in, or to @walk->end
+ * @batch: filled with their facts, and those of no others; nothing is pinned.
+ *         Empty if no bucket is left
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM with @batch empty.
+ * Return: 0, or -ENOMEM with @batch empty and @bucket as it was.
  */
-int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long bucket,
+int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 		      struct tcpdrop_batch *batch)
 {
+	unsigned long found;
 	int ret;
 
 	batch->nr = 0;
-	tcpdrop_walk_bucket(walk, bucket, note_visit, batch);
+	found = tcpdrop_walk_next(walk, *bucket, note_visit, batch);
 	while (batch->missed) {
 		ret = tcpdrop_batch_grow(batch);
 		if (ret)
 			return ret;
-		tcpdrop_walk_bucket(walk, bucket, note_visit, batch);
+		tcpdrop_walk_bucket(walk, found, note_visit, batch);
 	}
+	*bucket = found == walk->end ? found : found + 1;
 	return 0;
 }
 
-static void count_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *arg)
+/**
+ * tcpdrop_walk_all() - visit all sockets that match
+ * @walk: the walk
+ * @visit: called for each of them
+ * @arg: passed on to @visit
+ *
+ * Context: may sleep; takes the buckets' locks.
+ */
+void tcpdrop_walk_all(const struct tcpdrop_walk *walk, tcpdrop_walk_visit_t visit, void *arg)
+{
+	unsigned long bucket = walk->first;
+
+	while (bucket != walk->end) {
+		bucket = tcpdrop_walk_next(walk, bucket, visit, arg);
+		bucket += bucket != walk->end;
+	}
+}
+
+static void count_visit(struct sock *sk, unsigned int state, void *arg)
 {
 	u64 *count = arg;
 
@@ -753,23 +848,17 @@ static void count_visit(struct sock *sk, const struct tcpdrop_conn *conn, void *
  */
 u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk)
 {
-	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
 	u64 count = 0;
 
-	for (; bucket != walk->end; bucket = tcpdrop_walk_next(walk, bucket + 1))
-		tcpdrop_walk_bucket(walk, bucket, count_visit, &count);
+	tcpdrop_walk_all(walk, count_visit, &count);
 	return count;
 }
 
-static int list_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
-		       struct tcpdrop_batch *batch, struct tcpdrop_text *text)
+static int list_batch(const struct tcpdrop_batch *batch, struct tcpdrop_text *text)
 {
 	size_t i;
 	int ret;
 
-	ret = tcpdrop_walk_note(walk, bucket, batch);
-	if (ret)
-		return ret;
 	ret = tcpdrop_text_reserve(text, batch->nr * CONN_LINE_MAX);
 	if (ret)
 		return ret;
@@ -791,16 +880,17 @@ static int list_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
  */
 int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
 {
-	unsigned long bucket = tcpdrop_walk_next(walk, walk->first);
+	unsigned long bucket = walk->first;
 	struct tcpdrop_batch batch = {};
 	struct tcpdrop_text text = {};
 	int ret = 0;
 
-	for (; bucket != walk->end && !ret; bucket = tcpdrop_walk_next(walk, bucket + 1)) {
-		if (fatal_signal_pending(current))
+	while (bucket != walk->end && !ret) {
+		ret = tcpdrop_walk_note(walk, &bucket, &batch);
+		if (!ret)
+			ret = list_batch(&batch, &text);
+		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
-		else
-			ret = list_bucket(walk, bucket, &batch, &text);
 	}
 
 	tcpdrop_batch_free(&batch);

@@ -62,13 +62,12 @@ struct tcpdrop_walk {
  * typedef tcpdrop_walk_visit_t - what to do with a matching socket
  * @sk: the socket, of any kind, linked while the call lasts; a request or a
  *      time-wait minisock may have a reference count of 0 yet
- * @conn: its facts
+ * @state: its state, by tcpdrop_sock_state()
  * @arg: as given to tcpdrop_walk_bucket()
  *
  * Context: under the bucket's lock.
  */
-typedef void (*tcpdrop_walk_visit_t)(struct sock *sk, const struct tcpdrop_conn *conn,
-				     void *arg);
+typedef void (*tcpdrop_walk_visit_t)(struct sock *sk, unsigned int state, void *arg);
 
 /**
  * struct tcpdrop_batch_entry - a socket that matched
@@ -94,8 +93,7 @@ struct tcpdrop_batch {
 	size_t missed;
 };
 
-bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk,
-		       const struct tcpdrop_conn *conn);
+bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state);
 int tcpdrop_batch_grow(struct tcpdrop_batch *batch);
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
@@ -118,8 +116,10 @@ bool tcpdrop_walk_has_exempt(const struct tcpdrop_walk *walk);
 bool tcpdrop_walk_has_successor(const struct sock *sk, const struct tcpdrop_conn *conn);
 bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 			  struct tcpdrop_conn *conn);
-unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket);
-int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long bucket,
+unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket,
+				tcpdrop_walk_visit_t visit, void *arg);
+void tcpdrop_walk_all(const struct tcpdrop_walk *walk, tcpdrop_walk_visit_t visit, void *arg);
+int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 		      struct tcpdrop_batch *batch);
 u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk);
 int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len);
