@@ -10,6 +10,7 @@
 #include <asm/byteorder.h>
 
 #include "conn.h"
+#include "text.h"
 
 #define STATES_SYNCHRONIZED	(CONN_STATES_ALL & ~TCPF_SYN_SENT)
 #define STATES_BUCKET		(TCPF_TIME_WAIT | TCPF_SYN_RECV)
@@ -146,70 +147,132 @@ unsigned int tcpdrop_conn_states_by_name(const char *name)
 	return 0;
 }
 
+/*
+ * Lines of listings are made and taken apart by hand, as far as IPv4 goes: printf()
+ * and in4_pton() would take more time than all the rest that is done for a line.
+ */
+
+static char *put_text(char *p, const char *text)
+{
+	while (*text)
+		*p++ = *text++;
+	return p;
+}
+
+static char *put_number(char *p, u16 number)
+{
+	char digits[5];
+	unsigned int nr = 0;
+
+	do
+		digits[nr++] = '0' + number % 10;
+	while (number /= 10);
+	while (nr)
+		*p++ = digits[--nr];
+	return p;
+}
+
+static char *put_ipv4(char *p, u32 addr)
+{
+	p = put_number(p, addr >> 24);
+	*p++ = '.';
+	p = put_number(p, addr >> 16 & 0xff);
+	*p++ = '.';
+	p = put_number(p, addr >> 8 & 0xff);
+	*p++ = '.';
+	return put_number(p, addr & 0xff);
+}
+
+static char *put_ipv6(char *p, const struct tcpdrop_range_key *addr)
+{
+	struct in6_addr in6 = tcpdrop_conn_ipv6_addr(addr);
+
+	return p + scnprintf(p, CONN_ADDR_MAX, "%pI6c", &in6);
+}
+
 /**
  * tcpdrop_conn_print_addr() - an address as text, without brackets
- * @buf: where to
- * @size: of @buf; CONN_ADDR_MAX is enough
+ * @buf: where to; CONN_ADDR_MAX is enough
  * @addr: the key of an address
  *
  * Return: the characters written, the final NUL not counted.
  */
-int tcpdrop_conn_print_addr(char *buf, size_t size, const struct tcpdrop_range_key *addr)
+int tcpdrop_conn_print_addr(char *buf, const struct tcpdrop_range_key *addr)
 {
-	struct in6_addr in6;
-	__be32 in4;
+	char *end;
 
-	if (addr->space == CONN_IPV4) {
-		in4 = htonl((u32)addr->lo);
-		return scnprintf(buf, size, "%pI4", &in4);
-	}
-	in6 = tcpdrop_conn_ipv6_addr(addr);
-	return scnprintf(buf, size, "%pI6c", &in6);
+	if (addr->space == CONN_IPV4)
+		end = put_ipv4(buf, addr->lo);
+	else
+		end = put_ipv6(buf, addr);
+	*end = '\0';
+	return end - buf;
 }
 
-static int print_end(char *buf, size_t size, const struct tcpdrop_range_key *addr,
-		     u16 port)
+static char *put_end(char *p, const struct tcpdrop_range_key *addr, u16 port)
 {
-	char text[CONN_ADDR_MAX];
-
-	tcpdrop_conn_print_addr(text, sizeof(text), addr);
-	if (addr->space == CONN_IPV4)
-		return scnprintf(buf, size, "%s:%u", text, port);
-	return scnprintf(buf, size, "[%s]:%u", text, port);
+	if (addr->space == CONN_IPV4) {
+		p = put_ipv4(p, addr->lo);
+	} else {
+		*p++ = '[';
+		p = put_ipv6(p, addr);
+		*p++ = ']';
+	}
+	*p++ = ':';
+	return put_number(p, port);
 }
 
 /**
  * tcpdrop_conn_print() - a connection as the line that listings consist of
- * @buf: where to
- * @size: of @buf; CONN_LINE_MAX is enough
+ * @buf: where to; CONN_LINE_MAX is enough
  * @conn: the connection
  *
  * Return: the characters written, with the newline, without the final NUL.
  */
-int tcpdrop_conn_print(char *buf, size_t size, const struct tcpdrop_conn *conn)
+int tcpdrop_conn_print(char *buf, const struct tcpdrop_conn *conn)
 {
-	int len;
+	char *p;
 
-	len = print_end(buf, size, &conn->saddr, conn->sport);
-	len += scnprintf(buf + len, size - len, " ");
-	len += print_end(buf + len, size - len, &conn->daddr, conn->dport);
-	len += scnprintf(buf + len, size - len, " %s\n",
-			 tcpdrop_conn_state_name(conn->state));
-	return len;
+	p = put_end(buf, &conn->saddr, conn->sport);
+	*p++ = ' ';
+	p = put_end(p, &conn->daddr, conn->dport);
+	*p++ = ' ';
+	p = put_text(p, tcpdrop_conn_state_name(conn->state));
+	*p++ = '\n';
+	*p = '\0';
+	return p - buf;
+}
+
+/* Up to 255 and no zero before it, which is octal to some and decimal to others. */
+static const char *parse_byte(const char *p, u32 *byte)
+{
+	unsigned int digits;
+
+	*byte = 0;
+	for (digits = 0; digits < 3 && isdigit(*p); digits++)
+		*byte = 10 * *byte + (*p++ - '0');
+	if (!digits || *byte > 255 || (digits > 1 && p[-(int)digits] == '0'))
+		return NULL;
+	return p;
 }
 
 static int parse_ipv4(const char *text, struct tcpdrop_range_key *key)
 {
-	char canonical[CONN_ADDR_MAX];
-	__be32 addr;
+	u32 addr = 0, byte;
+	unsigned int i;
 
-	if (!in4_pton(text, -1, (void *)&addr, -1, NULL))
+	for (i = 0; i < 4; i++) {
+		if (i && *text++ != '.')
+			return -EINVAL;
+		text = parse_byte(text, &byte);
+		if (!text)
+			return -EINVAL;
+		addr = addr << 8 | byte;
+	}
+	if (*text)
 		return -EINVAL;
-
-	/* Leading zeros are octal to some and decimal to others. */
-	*key = tcpdrop_conn_ipv4_key(addr);
-	tcpdrop_conn_print_addr(canonical, sizeof(canonical), key);
-	return strcmp(text, canonical) ? -EINVAL : 0;
+	*key = tcpdrop_conn_ipv4_key(htonl(addr));
+	return 0;
 }
 
 /* in6_pton() does not mind leading zeros, however many. */
@@ -327,14 +390,12 @@ struct word {
 	size_t len;
 };
 
-static const char blanks[] = " \t\v\f\r";
-
 /* The length of what separates two words: a blank, or the arrow of lsof. */
 static size_t separator(const char *p)
 {
 	if (*p == '-')
 		return p[1] == '>' ? 2 : 0;
-	return *p && strchr(blanks, *p) ? 1 : 0;
+	return tcpdrop_is_blank(*p);
 }
 
 /* The word at the start of @line, which moves on behind it; empty at the end. */

@@ -66,7 +66,7 @@ int tcpdrop_conn_parse_addr(char *text, struct tcpdrop_range_key *key);
 int tcpdrop_conn_parse_port(const char *text, u16 *port);
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends);
 
-int tcpdrop_conn_print_addr(char *buf, size_t size, const struct tcpdrop_range_key *addr);
-int tcpdrop_conn_print(char *buf, size_t size, const struct tcpdrop_conn *conn);
+int tcpdrop_conn_print_addr(char *buf, const struct tcpdrop_range_key *addr);
+int tcpdrop_conn_print(char *buf, const struct tcpdrop_conn *conn);
 
 #endif /* TCPDROP_CONN_H */

@@ -14,6 +14,7 @@
 
 #include "commit.h"
 #include "once.h"
+#include "text.h"
 #include "rule.h"
 
 #define BLANKS	" \t\v\f\r"
@@ -104,11 +105,11 @@ bool tcpdrop_once_is_rule(const char *line, size_t len)
 {
 	const char *end = line + len;
 
-	while (line < end && strchr(BLANKS, *line) && *line)
+	while (line < end && tcpdrop_is_blank(*line))
 		line++;
 	if (line < end && *line == '#')
 		return false;
-	for (; line < end && !strchr(BLANKS, *line); line++)
+	for (; line < end && *line && !tcpdrop_is_blank(*line); line++)
 		if (*line == '=')
 			return true;
 	return false;

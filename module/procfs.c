@@ -36,6 +36,7 @@
 #include "procfs.h"
 #include "signals.h"
 #include "stats.h"
+#include "text.h"
 #include "walk.h"
 
 /* The longest line that is no rule, its newline not counted. */
@@ -182,7 +183,7 @@ static int list_show(struct seq_file *seq, void *v)
 	const struct tcpdrop_batch_entry *entry = v;
 	char line[CONN_LINE_MAX];
 
-	return seq_write(seq, line, tcpdrop_conn_print(line, sizeof(line), &entry->conn));
+	return seq_write(seq, line, tcpdrop_conn_print(line, &entry->conn));
 }
 
 static const struct seq_operations list_ops = {
@@ -250,7 +251,8 @@ static int drop_line(struct tally *tally, const struct tcpdrop_conn *ends)
 /* A comment may be indented: what is commented out must not be carried out. */
 static bool is_skipped(const char *line)
 {
-	line += strspn(line, " \t\v\f\r");
+	while (tcpdrop_is_blank(*line))
+		line++;
 	return !*line || *line == '#';
 }
 

@@ -182,14 +182,14 @@ static int addr_print(char *buf, size_t size, const struct tcpdrop_key_range *r)
 	int prefix = range_prefix(r);
 	int len;
 
-	len = tcpdrop_conn_print_addr(buf, size, &r->first);
+	len = tcpdrop_conn_print_addr(buf, &r->first);
 	if (tcpdrop_range_is_single(r))
 		return len;
 	if (prefix >= 0)
 		return len + scnprintf(buf + len, size - len, "/%d", prefix);
 
 	len += scnprintf(buf + len, size - len, "-");
-	return len + tcpdrop_conn_print_addr(buf + len, size - len, &r->last);
+	return len + tcpdrop_conn_print_addr(buf + len, &r->last);
 }
 
 static const struct item_type addr_items = {

@@ -19,6 +19,12 @@ struct tcpdrop_text {
 	size_t cap;
 };
 
+/* Does a character part the words of a line? */
+static inline bool tcpdrop_is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r' && c != '\n');
+}
+
 int tcpdrop_text_reserve(struct tcpdrop_text *text, size_t more);
 
 #endif /* TCPDROP_TEXT_H */

@@ -863,8 +863,7 @@ static int list_batch(const struct tcpdrop_batch *batch, struct tcpdrop_text *te
 	if (ret)
 		return ret;
 	for (i = 0; i < batch->nr; i++)
-		text->len += tcpdrop_conn_print(text->buf + text->len,
-						text->cap - text->len, &batch->v[i].conn);
+		text->len += tcpdrop_conn_print(text->buf + text->len, &batch->v[i].conn);
 	return 0;
 }
 

@@ -401,6 +401,7 @@ static const struct match_case {
 	{ "saddr", "::ffff:10.0.0.1", true, false },
 	{ "saddr", "10.0.0.0/8,!10.0.0.1", false, false },
 	{ "saddr", "10.0.0.0/8,2001:db8::/32", true, true },
+	{ "saddr", "10.0.0.0/8,2001:db8::1:0:1", true, false },
 	{ "saddr", "10.0.0.0-10.0.0.1", true, false },
 	{ "saddr", "10.0.0.2-10.0.0.9", false, false },
 	{ "daddr", "10.0.0.2,2001:db8::2", true, true },
@@ -996,17 +997,17 @@ TEST(prints_connections_as_listings_have_them)
 	char line[CONN_LINE_MAX];
 	int len;
 
-	len = tcpdrop_conn_print(line, sizeof(line), &conn);
+	len = tcpdrop_conn_print(line, &conn);
 	EXPECT_EQ((int)strlen(line), len);
 	EXPECT_STREQ("10.31.1.141:51436 192.168.0.1:143 ESTABLISHED\n", line);
 
 	conn = conn_of("2001:db8::1", 22, "2001:db8::2", 50000, TCP_TIME_WAIT);
-	tcpdrop_conn_print(line, sizeof(line), &conn);
+	tcpdrop_conn_print(line, &conn);
 	EXPECT_STREQ("[2001:db8::1]:22 [2001:db8::2]:50000 TIME_WAIT\n", line);
 
 	conn = conn_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535,
 		       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535, TCP_ESTABLISHED);
-	EXPECT_GT(CONN_LINE_MAX - 1, tcpdrop_conn_print(line, sizeof(line), &conn));
+	EXPECT_GT(CONN_LINE_MAX - 1, tcpdrop_conn_print(line, &conn));
 	EXPECT_EQ('\n', line[strlen(line) - 1]);
 }
 
@@ -1064,7 +1065,7 @@ TEST(parses_the_ends_that_a_line_names)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		EXPECT_EQ(0, tcpdrop_conn_parse_ends(cases[i].line, &ends))
 			TH_LOG("'%s'", cases[i].line);
-		tcpdrop_conn_print(line, sizeof(line), &ends);
+		tcpdrop_conn_print(line, &ends);
 		snprintf(expected, sizeof(expected), "%s ESTABLISHED\n", cases[i].ends);
 		EXPECT_STREQ(expected, line);
 	}

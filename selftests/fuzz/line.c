@@ -139,7 +139,7 @@ static void check_names(const char *line, const char *printed)
 	char again[CONN_LINE_MAX];
 
 	claim(!tcpdrop_conn_parse_ends(line, &ends), "%s", line);
-	tcpdrop_conn_print(again, sizeof(again), &ends);
+	tcpdrop_conn_print(again, &ends);
 	claim(!strcmp(again, printed), "%s is %s", line, again);
 }
 
@@ -176,7 +176,7 @@ static void check_ends(struct piece line)
 		claim(number_of_key(&ends.saddr) == addrs[0] &&
 		      number_of_key(&ends.daddr) == addrs[1] &&
 		      ends.sport == ports[0] && ends.dport == ports[1], "%s", text);
-		len = tcpdrop_conn_print(printed, sizeof(printed), &ends);
+		len = tcpdrop_conn_print(printed, &ends);
 		claim(len < CONN_LINE_MAX - 1 && (size_t)len == strlen(printed) &&
 		      printed[len - 1] == '\n', "%s", printed);
 		check_names(printed, printed);

@@ -283,7 +283,7 @@ static void check_socket(struct tcpdrop_rule *copy, struct tcpdrop_rule *printed
 	if (matches != ref_match(ref, &pair->ref)) {
 		char *whole = whole_of(copy);
 
-		tcpdrop_conn_print(line, sizeof(line), &pair->conn);
+		tcpdrop_conn_print(line, &pair->conn);
 		claim(0, "%s %s%s", matches ? "matches" : "does not match", line, whole);
 	}
 	claim(match_sock(printed, &sk) == matches, "a rule that shows the same differs");

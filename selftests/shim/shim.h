@@ -158,15 +158,6 @@ static inline int kstrtou16(const char *s, unsigned int base, u16 *res)
 	return 0;
 }
 
-static inline int in4_pton(const char *src, int len, u8 *dst, int delim,
-			   const char **end)
-{
-	(void)len;
-	(void)delim;
-	(void)end;
-	return inet_pton(AF_INET, src, dst);
-}
-
 static inline int in6_pton(const char *src, int len, u8 *dst, int delim,
 			   const char **end)
 {
