@@ -2,9 +2,10 @@
 /*
  * The commit of a rule: drop every matching socket.
  *
- * To abort a connection takes far longer than to find it, so several CPUs
- * share a large table: each worker claims a part of the buckets after another.
- * A bucket belongs to one worker, and all that drop.c says of it holds.
+ * To abort a connection takes far longer than to find it, and a table may be
+ * long, so several CPUs share the work: each worker claims a part of the buckets
+ * after another.  A bucket belongs to one worker, and all that drop.c says of it
+ * holds.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -12,7 +13,9 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
+#include <linux/sched/prio.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "commit.h"
@@ -28,8 +31,13 @@
 /* How many sockets the committing task drops before it calls for help. */
 #define ENOUGH_FOR_ONE	256
 
+/* How many parts it looks through before it does: a millisecond's work or so. */
+#define PARTS_FOR_ONE	32
+
 /* More workers would take the machine away from what it is there for. */
 #define MAX_WORKERS	8U
+
+struct worker;
 
 /**
  * struct commit - what the workers on a commit share
@@ -37,6 +45,7 @@
  * @walk: what to look through
  * @task: a signal to whom ends it; NULL if none does
  * @result: what was done so far
+ * @do_part: what is done now to one part after another; false if there is none left
  * @next: the first bucket that nobody has claimed, counted from the first of
  *        @walk; runs on past the last
  * @err: why all have to stop before the end, or 0
@@ -46,6 +55,7 @@ struct commit {
 	struct tcpdrop_walk walk;
 	struct task_struct *task;
 	struct tcpdrop_drop_result *result;
+	bool (*do_part)(struct worker *worker);
 	atomic_long_t next;
 	int err;
 };
@@ -55,11 +65,17 @@ struct commit {
  * @commit: the commit
  * @work: runs it, unless it is the committing task's own
  * @dropper: drops what is in the buckets that it has claimed
+ * @count: how many matching sockets it has counted
+ * @lock: protects @task
+ * @task: who runs @work at this moment, at a low priority
  */
 struct worker {
 	struct commit *commit;
 	struct work_struct work;
 	struct tcpdrop_dropper dropper;
+	u64 count;
+	spinlock_t lock; /* see above */
+	struct task_struct *task;
 };
 
 /* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
@@ -80,21 +96,67 @@ static bool claim_part(struct worker *worker)
 	return true;
 }
 
+static bool drop_part(struct worker *worker)
+{
+	if (tcpdrop_drop_is_done(&worker->dropper) || !claim_part(worker))
+		return false;
+	tcpdrop_drop_buckets(&worker->dropper);
+	return true;
+}
+
+static bool count_part(struct worker *worker)
+{
+	if (!claim_part(worker))
+		return false;
+	worker->count += tcpdrop_walk_count(&worker->dropper.walk);
+	return true;
+}
+
+static void set_task(struct worker *worker, struct task_struct *task)
+{
+	spin_lock(&worker->lock);
+	worker->task = task;
+	spin_unlock(&worker->lock);
+}
+
+/*
+ * Who helps takes what the CPU has to spare, so that whatever runs on it is not held up, unless
+ * the administrator has said at which priority he is to.
+ */
 static void work_on(struct work_struct *work)
 {
 	struct worker *worker = container_of(work, struct worker, work);
+	int nice = task_nice(current);
 
-	while (!tcpdrop_drop_is_done(&worker->dropper) && claim_part(worker))
-		tcpdrop_drop_buckets(&worker->dropper);
+	if (!nice)
+		set_user_nice(current, MAX_NICE);
+	set_task(worker, current);
+	while (worker->commit->do_part(worker))
+		;
+	set_task(worker, NULL);
+	set_user_nice(current, nice);
+}
+
+/* From now on the committing task waits for it, so its priority counts. */
+static void hurry(struct worker *worker)
+{
+	spin_lock(&worker->lock);
+	if (worker->task && task_nice(worker->task) > task_nice(current))
+		set_user_nice(worker->task, task_nice(current));
+	spin_unlock(&worker->lock);
 }
 
 static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
 	unsigned long parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
 
-	if (walk->rule->options.max || walk->rule->options.rate)
-		return 1;
 	return clamp_t(unsigned long, parts, 1, min(num_online_cpus(), MAX_WORKERS));
+}
+
+/* Where there is a limit the committing task drops alone. */
+static bool may_share_drop(const struct tcpdrop_walk *walk)
+{
+	return !walk->rule->options.max && !walk->rule->options.rate;
 }
 
 static struct worker *workers_new(struct commit *commit, unsigned int nr)
@@ -109,6 +171,7 @@ static struct worker *workers_new(struct commit *commit, unsigned int nr)
 	for (i = 0; i < nr; i++) {
 		workers[i].commit = commit;
 		INIT_WORK(&workers[i].work, work_on);
+		spin_lock_init(&workers[i].lock);
 		tcpdrop_dropper_init(&workers[i].dropper, commit->name, &commit->walk,
 				     commit->result, &commit->err);
 		/* A signal to the committing task stops the others too: it waits for them. */
@@ -134,23 +197,35 @@ static void call_workers(struct worker *workers, unsigned int nr)
 		queue_work(commit_wq, &workers[i].work);
 }
 
-/* The first is the committing task. Workers that have not started by its end are cancelled. */
-static void run_workers(struct worker *workers, unsigned int nr)
+static bool is_enough_for_one(const struct commit *commit, unsigned int parts, long dropped)
 {
-	struct worker *first = &workers[0];
-	const atomic_long_t *dropped = &first->commit->result->dropped;
+	return parts >= PARTS_FOR_ONE ||
+	       atomic_long_read(&commit->result->dropped) - dropped >= ENOUGH_FOR_ONE;
+}
+
+/*
+ * Does something to all parts.  The first worker is the committing task; those who have
+ * not started by its end are cancelled.
+ */
+static void share(struct commit *commit, struct worker *workers, unsigned int nr,
+		  bool (*do_part)(struct worker *worker))
+{
+	long dropped = atomic_long_read(&commit->result->dropped);
 	bool alone = true;
 	unsigned int i;
 
-	while (!tcpdrop_drop_is_done(&first->dropper) && claim_part(first)) {
-		tcpdrop_drop_buckets(&first->dropper);
-		if (alone && atomic_long_read(dropped) >= ENOUGH_FOR_ONE) {
+	commit->do_part = do_part;
+	atomic_long_set(&commit->next, 0);
+	for (i = 1; do_part(&workers[0]); i++) {
+		if (alone && is_enough_for_one(commit, i, dropped)) {
 			call_workers(workers, nr);
 			alone = false;
 		}
 	}
-	for (i = 1; i < nr; i++)
+	for (i = 1; i < nr; i++) {
+		hurry(&workers[i]);
 		cancel_work_sync(&workers[i].work);
+	}
 }
 
 /* All that any of them has deferred has the same time left. */
@@ -170,18 +245,26 @@ static void settle_workers(struct worker *workers, unsigned int nr)
 	tcpdrop_drop_settle(first, &patience);
 }
 
-static int drop_all(struct commit *commit)
+static int drop_all(struct commit *commit, struct worker *workers, unsigned int nr)
 {
-	unsigned int nr = nr_workers(&commit->walk);
-	struct worker *workers = workers_new(commit, nr);
-
-	if (!workers)
-		return -ENOMEM;
-
-	run_workers(workers, nr);
+	if (!may_share_drop(&commit->walk))
+		nr = 1;
+	share(commit, workers, nr, drop_part);
 	settle_workers(workers, nr);
-	workers_free(workers, nr);
 	return commit->err;
+}
+
+static u64 count_all(struct commit *commit, struct worker *workers, unsigned int nr)
+{
+	u64 count = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		workers[i].count = 0;
+	share(commit, workers, nr, count_part);
+	for (i = 0; i < nr; i++)
+		count += workers[i].count;
+	return count;
 }
 
 static void reset_result(struct tcpdrop_drop_result *result)
@@ -197,7 +280,7 @@ static void reset_result(struct tcpdrop_drop_result *result)
 		atomic_long_set(&result->states[i], 0);
 }
 
-static int check_limit(const struct commit *commit)
+static int check_limit(struct commit *commit, struct worker *workers, unsigned int nr)
 {
 	u64 max = commit->walk.rule->options.max;
 	u64 count;
@@ -205,12 +288,32 @@ static int check_limit(const struct commit *commit)
 	if (!max)
 		return 0;
 
-	count = tcpdrop_walk_count(&commit->walk);
+	count = count_all(commit, workers, nr);
 	if (count <= max)
 		return 0;
 
 	atomic_long_set(&commit->result->matched, count);
 	return -E2BIG;
+}
+
+/* Counts what remains as well. */
+static int work_together(struct commit *commit)
+{
+	unsigned int nr = nr_workers(&commit->walk);
+	struct worker *workers = workers_new(commit, nr);
+	int ret;
+
+	if (!workers) {
+		atomic_long_set(&commit->result->remaining, tcpdrop_walk_count(&commit->walk));
+		return -ENOMEM;
+	}
+
+	ret = check_limit(commit, workers, nr);
+	if (!ret)
+		ret = drop_all(commit, workers, nr);
+	atomic_long_set(&commit->result->remaining, count_all(commit, workers, nr));
+	workers_free(workers, nr);
+	return ret;
 }
 
 /**
@@ -243,11 +346,7 @@ static int commit_walk(struct commit *commit, ktime_t start)
 	int ret;
 
 	reset_result(commit->result);
-	ret = check_limit(commit);
-	if (!ret)
-		ret = drop_all(commit);
-
-	atomic_long_set(&commit->result->remaining, tcpdrop_walk_count(&commit->walk));
+	ret = work_together(commit);
 	atomic_long_set(&commit->result->elapsed_us, ktime_us_delta(ktime_get(), start));
 	trace_tcpdrop_commit(commit->name, tcpdrop_nets_nr(&commit->walk.nets),
 			     commit->result, ret);
