@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sets of ranges: appended to at a constant price, sorted when first used,
- * searched in logarithmic time.
+ * Sets of ranges, searched in logarithmic time.
+ *
+ * A set is sorted as it grows, so that whoever uses it need not: what is new is
+ * sorted by itself, and merged with what came in lately, which is merged with the
+ * rest when it has grown to a certain part of that.  So each range is moved a few
+ * dozen times, however long a list is that is written in thousands of pieces.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -13,16 +17,118 @@
 
 #define RANGES_MIN	4
 
+/* What came in lately is no more than this part of the rest. */
+#define LATE_PART	16
+
+static int range_cmp(const void *a, const void *b)
+{
+	const struct tcpdrop_key_range *x = a, *y = b;
+	int ret;
+
+	ret = tcpdrop_range_key_cmp(&x->first, &y->first);
+	return ret ? ret : tcpdrop_range_key_cmp(&x->last, &y->last);
+}
+
+/*
+ * Ranges that overlap become one; ranges that only touch stay apart, so that a reader
+ * finds the items as they were written.  Returns how many are left.
+ */
+static size_t fold(struct tcpdrop_key_range *v, size_t nr)
+{
+	size_t i, last = 0;
+
+	for (i = 1; i < nr; i++) {
+		if (tcpdrop_range_key_cmp(&v[i].first, &v[last].last) > 0)
+			v[++last] = v[i];
+		else if (tcpdrop_range_key_cmp(&v[i].last, &v[last].last) > 0)
+			v[last].last = v[i].last;
+	}
+	return min(nr, last + 1);
+}
+
+/* How many of some ranges in order come before another. */
+static size_t rank(const struct tcpdrop_key_range *v, size_t nr,
+		   const struct tcpdrop_key_range *r)
+{
+	size_t low = 0, high = nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (range_cmp(&v[mid], r) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/*
+ * Puts ranges in order into others, behind which there is room for them and which are
+ * somewhere else: from the last on, with all that comes behind it.  Returns how many
+ * there are then.
+ */
+static size_t insert(struct tcpdrop_key_range *v, size_t nr,
+		     const struct tcpdrop_key_range *more, size_t nr_more)
+{
+	size_t i, pos, end = nr;
+
+	for (i = nr_more; i; i--) {
+		pos = rank(v, end, &more[i - 1]);
+		memmove(&v[pos + i], &v[pos], (end - pos) * sizeof(*v));
+		v[pos + i - 1] = more[i - 1];
+		end = pos;
+	}
+	return fold(v, nr + nr_more);
+}
+
+static void sort_all(struct tcpdrop_ranges *set)
+{
+	sort(set->v, set->nr, sizeof(*set->v), range_cmp, NULL);
+	set->nr = fold(set->v, set->nr);
+}
+
+/* Without memory to put the late ones aside it takes longer. */
+static void insert_late(struct tcpdrop_ranges *set)
+{
+	size_t nr = set->nr - set->sorted;
+	struct tcpdrop_key_range *late;
+
+	late = kvmalloc_array(nr, sizeof(*late), GFP_KERNEL_ACCOUNT);
+	if (!late) {
+		sort_all(set);
+		return;
+	}
+	memcpy(late, set->v + set->sorted, nr * sizeof(*late));
+	set->nr = insert(set->v, set->sorted, late, nr);
+	kvfree(late);
+}
+
+/**
+ * tcpdrop_ranges_sort() - bring a set into canonical order
+ * @set: the set
+ *
+ * Ranges that overlap become one.
+ *
+ * Context: may sleep.
+ */
+void tcpdrop_ranges_sort(struct tcpdrop_ranges *set)
+{
+	if (set->unsorted)
+		sort_all(set);
+	else if (set->sorted && set->sorted < set->nr)
+		insert_late(set);
+	set->sorted = set->nr;
+	set->unsorted = false;
+}
+
 /**
  * tcpdrop_ranges_reserve() - make room for more ranges
  * @set: the set
  * @more: how many ranges shall fit besides those it has
  *
- * Before it grows a set folds its duplicates, so that writing the same items
- * again and again does not eat memory.
- *
  * Context: may sleep.
- * Return: 0, or -ENOMEM with the set as it was (perhaps sorted).
+ * Return: 0, or -ENOMEM with the set as it was.
  */
 int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 {
@@ -30,10 +136,6 @@ int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 	size_t cap;
 
 	if (set->cap - set->nr >= more)
-		return 0;
-
-	tcpdrop_ranges_sort(set);
-	if (set->cap - set->nr >= more && set->nr < set->cap / 2)
 		return 0;
 
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
@@ -67,60 +169,36 @@ int tcpdrop_ranges_add(struct tcpdrop_ranges *set, const struct tcpdrop_key_rang
 	if (ret)
 		return ret;
 
+	if (set->sorted == set->nr &&
+	    (!set->nr || tcpdrop_range_key_cmp(&set->v[set->nr - 1].last, &r->first) < 0))
+		set->sorted++;
+	else
+		set->unsorted = true;
 	set->v[set->nr++] = *r;
-	set->unsorted = true;
 	return 0;
 }
 
 /**
- * tcpdrop_ranges_append() - add all ranges of another set
+ * tcpdrop_ranges_merge() - add all ranges of another set
  * @set: the set; the caller has reserved room for them
- * @other: the ranges to add, copied
+ * @other: the ranges to add, copied; sorted by that
+ *
+ * Context: may sleep.
  */
-void tcpdrop_ranges_append(struct tcpdrop_ranges *set, const struct tcpdrop_ranges *other)
+void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *other)
 {
+	size_t late;
+
 	if (!other->nr)
 		return;
 
-	memcpy(set->v + set->nr, other->v, other->nr * sizeof(*set->v));
-	set->nr += other->nr;
-	set->unsorted = true;
-}
-
-static int range_cmp(const void *a, const void *b)
-{
-	const struct tcpdrop_key_range *x = a, *y = b;
-	int ret;
-
-	ret = tcpdrop_range_key_cmp(&x->first, &y->first);
-	return ret ? ret : tcpdrop_range_key_cmp(&x->last, &y->last);
-}
-
-/**
- * tcpdrop_ranges_sort() - bring a set into canonical order
- * @set: the set
- *
- * Ranges that overlap become one; ranges that only touch stay apart, so that
- * a reader finds the items as they were written.
- */
-void tcpdrop_ranges_sort(struct tcpdrop_ranges *set)
-{
-	size_t i, last = 0;
-
-	if (!set->unsorted)
-		return;
-
-	sort(set->v, set->nr, sizeof(*set->v), range_cmp, NULL);
-	for (i = 1; i < set->nr; i++) {
-		const struct tcpdrop_key_range *r = &set->v[i];
-
-		if (tcpdrop_range_key_cmp(&r->first, &set->v[last].last) > 0)
-			set->v[++last] = *r;
-		else if (tcpdrop_range_key_cmp(&r->last, &set->v[last].last) > 0)
-			set->v[last].last = r->last;
-	}
-	set->nr = min(set->nr, last + 1);
-	set->unsorted = false;
+	tcpdrop_ranges_sort(other);
+	if (set->unsorted)
+		tcpdrop_ranges_sort(set);
+	late = insert(set->v + set->sorted, set->nr - set->sorted, other->v, other->nr);
+	set->nr = set->sorted + late;
+	if (late > set->sorted / LATE_PART)
+		tcpdrop_ranges_sort(set);
 }
 
 /**
@@ -149,8 +227,9 @@ bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 
 /**
  * tcpdrop_ranges_copy() - copy a set
- * @dst: an empty set; owns the copy, to be freed by tcpdrop_ranges_free()
- * @src: the set to copy
+ * @dst: an empty set; owns the copy, which is sorted, to be freed by
+ *       tcpdrop_ranges_free()
+ * @src: the set to copy, as it is
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @dst empty.
@@ -159,12 +238,20 @@ int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges 
 {
 	int ret;
 
+	if (!src->nr)
+		return 0;
 	ret = tcpdrop_ranges_reserve(dst, src->nr);
 	if (ret)
 		return ret;
 
-	tcpdrop_ranges_append(dst, src);
-	dst->unsorted = src->unsorted;
+	memcpy(dst->v, src->v, src->nr * sizeof(*dst->v));
+	dst->nr = src->nr;
+	if (src->unsorted)
+		sort_all(dst);
+	else
+		dst->nr = insert(dst->v, src->sorted, src->v + src->sorted,
+				 src->nr - src->sorted);
+	dst->sorted = dst->nr;
 	return 0;
 }
 

@@ -35,12 +35,15 @@ struct tcpdrop_key_range {
  * @v: the ranges, owned by the set
  * @nr: ranges in use
  * @cap: ranges that fit in @v
- * @unsorted: appended to since the last tcpdrop_ranges_sort()
+ * @sorted: how many of them are in order from the first on; the others, which came in
+ *          later, are in an order of their own
+ * @unsorted: neither is so
  */
 struct tcpdrop_ranges {
 	struct tcpdrop_key_range *v;
 	size_t nr;
 	size_t cap;
+	size_t sorted;
 	bool unsorted;
 };
 
@@ -63,7 +66,7 @@ static inline bool tcpdrop_range_is_single(const struct tcpdrop_key_range *r)
 
 int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more);
 int tcpdrop_ranges_add(struct tcpdrop_ranges *set, const struct tcpdrop_key_range *r);
-void tcpdrop_ranges_append(struct tcpdrop_ranges *set, const struct tcpdrop_ranges *other);
+void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *other);
 void tcpdrop_ranges_sort(struct tcpdrop_ranges *set);
 bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 			 const struct tcpdrop_range_key *key);

@@ -665,8 +665,8 @@ static bool selector_is_set(const struct tcpdrop_selector *sel)
 	return sel->yes.nr || sel->no.nr;
 }
 
-static int selector_append(struct tcpdrop_selector *sel,
-			   const struct tcpdrop_selector *more)
+/* Sorts @more, if it adds that. */
+static int selector_merge(struct tcpdrop_selector *sel, struct tcpdrop_selector *more)
 {
 	int ret;
 
@@ -677,23 +677,24 @@ static int selector_append(struct tcpdrop_selector *sel,
 	if (ret)
 		return ret;
 
-	tcpdrop_ranges_append(&sel->yes, &more->yes);
-	tcpdrop_ranges_append(&sel->no, &more->no);
+	tcpdrop_ranges_merge(&sel->yes, &more->yes);
+	tcpdrop_ranges_merge(&sel->no, &more->no);
 	return 0;
-}
-
-/* Empties @new. */
-static void selector_replace(struct tcpdrop_selector *sel, struct tcpdrop_selector *new)
-{
-	selector_free(sel);
-	*sel = *new;
-	*new = (struct tcpdrop_selector){};
 }
 
 static void selector_sort(struct tcpdrop_selector *sel)
 {
 	tcpdrop_ranges_sort(&sel->yes);
 	tcpdrop_ranges_sort(&sel->no);
+}
+
+/* Empties @new, which is sorted by that. */
+static void selector_replace(struct tcpdrop_selector *sel, struct tcpdrop_selector *new)
+{
+	selector_sort(new);
+	selector_free(sel);
+	*sel = *new;
+	*new = (struct tcpdrop_selector){};
 }
 
 /* The kernel's isspace() takes a Latin-1 byte for one as well. */
@@ -1039,12 +1040,12 @@ const char *tcpdrop_rule_attr_name(enum tcpdrop_rule_attr attr)
 }
 
 static int add_list(const struct item_type *type, struct tcpdrop_selector *sel,
-		    const struct tcpdrop_selector *more, const char **reason)
+		    struct tcpdrop_selector *more, const char **reason)
 {
 	*reason = type->alone;
 	if (type->alone && is_crowd(&sel->yes, &more->yes.v[0].first))
 		return -EINVAL;
-	return selector_append(sel, more);
+	return selector_merge(sel, more);
 }
 
 static int store_list(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
@@ -1458,12 +1459,12 @@ static void set_bounds(struct tcpdrop_rule *rule)
 /**
  * tcpdrop_rule_copy() - take a snapshot of a rule, ready to match
  * @dst: whatever it held; to be freed by tcpdrop_rule_destroy() if this succeeds
- * @src: the rule; its lists are sorted by that
+ * @src: the rule
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
-int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
+int tcpdrop_rule_copy(struct tcpdrop_rule *dst, const struct tcpdrop_rule *src)
 {
 	unsigned int i;
 	int ret;
@@ -1475,7 +1476,6 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 	for (i = 0; i < RULE_NR_LISTS && !ret; i++) {
 		if (i < RULE_NR_SELECTORS && i != RULE_STATE && selector_is_set(&src->sel[i]))
 			dst->asks |= BIT(i);
-		selector_sort(&src->sel[i]);
 		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
 		if (!ret)
 			ret = tcpdrop_ranges_copy(&dst->sel[i].no, &src->sel[i].no);

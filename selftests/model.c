@@ -267,6 +267,64 @@ TEST_F(model, shows_what_fits_of_a_long_list_and_matches_all_of_it)
 	tcpdrop_rule_destroy(&copy);
 }
 
+#define PIECES_HOSTS	16384
+
+/* Adds ten ranges, some of which overlap, and marks what they have. */
+static void write_piece(struct __test_metadata *_metadata, struct tcpdrop_rule *rule, u32 *seed,
+			bool *has)
+{
+	struct tcpdrop_rule_error error;
+	char piece[512] = "+", *p = piece + 1;
+	unsigned int i, host, first, last;
+
+	for (i = 0; i < 10; i++) {
+		*seed = *seed * 1103515245 + 12345;
+		first = (*seed >> 8) % (PIECES_HOSTS - 8);
+		last = first + (*seed >> 24 & 7);
+		for (host = first; host <= last; host++)
+			has[host] = true;
+		p += sprintf(p, "10.0.%u.%u-10.0.%u.%u ", first >> 8, first & 255, last >> 8,
+			     last & 255);
+	}
+	ASSERT_EQ(0, store(rule, "daddr", piece, &error));
+}
+
+static void expect_hosts(struct __test_metadata *_metadata, const struct tcpdrop_rule *rule,
+			 const bool *has)
+{
+	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED, .sport = 1, .dport = 1 };
+	struct tcpdrop_rule copy;
+	unsigned int host;
+
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, rule));
+	for (host = 0; host < PIECES_HOSTS; host++) {
+		conn.daddr = tcpdrop_conn_ipv4_key(htonl(10U << 24 | host));
+		conn.saddr = conn.daddr;
+		ASSERT_EQ(has[host], match(&copy, &conn));
+	}
+	tcpdrop_rule_destroy(&copy);
+}
+
+/* Now and then it is read when there is no memory to put it in order the quick way. */
+TEST_F(model, matches_what_was_written_in_pieces_and_in_no_order)
+{
+	static bool has[PIECES_HOSTS];
+	unsigned int piece;
+	u32 seed = 1;
+
+	memset(has, 0, sizeof(has));
+	for (piece = 0; piece < 300; piece++) {
+		write_piece(_metadata, &self->rule, &seed, has);
+		if (piece % 7 == 0) {
+			shim_allocations = 0;
+			show(&self->rule, "daddr", self->text);
+			shim_allocations = -1;
+		}
+		if (piece % 5 == 0)
+			expect_hosts(_metadata, &self->rule, has);
+	}
+}
+
 /* A list that grows to twice what a line holds, by an item of every length. */
 TEST_F(model, counts_what_does_not_fit_whatever_the_length)
 {
