@@ -34,6 +34,9 @@ bench:
 bench-selectors:
 	scripts/bench-selectors
 
+bench-icount:
+	scripts/bench-icount
+
 shell:
 	scripts/vm/shell
 
@@ -75,6 +78,7 @@ help:
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'bench-selectors  what each selector costs, in instructions'
+	@echo 'bench-icount   the same work as that of its rivals, in instructions: FULL=1, CSV=FILE'
 	@echo 'mutate         do the selftests notice defects? COUNT=N picks some, ONLY="name ..." these'
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'
@@ -83,5 +87,5 @@ help:
 	@echo 'coverage       what the selftests run of the module: pages in ../tcpdrop-coverage, or'
 	@echo '               COVERAGE_DIR'
 
-.PHONY: all headers clean load unload demo bench bench-selectors shell kselftest kselftest-all
-.PHONY: check fuzz prove coverage mutate deb help
+.PHONY: all headers clean load unload demo bench bench-selectors bench-icount shell kselftest
+.PHONY: kselftest-all check fuzz prove coverage mutate deb help

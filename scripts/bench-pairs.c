@@ -2,13 +2,13 @@
 /*
  * bench-pairs - TCP connections over loopback, for the benchmark
  *
- * usage: bench-pairs established|time-wait NUMBER PORT
+ * usage: bench-pairs established|time-wait NUMBER PORT [FIRST]
  *
- * Opens NUMBER connections to PORT, 1000 to each of the addresses from
- * 127.2.0.1 on, says "ready" and stays until it is killed.  Both ends of
- * "established" are open then; of "time-wait" the connecting end was closed
- * first and is in TIME_WAIT, where it stays for a minute: all are opened before
- * the first is closed, so that they are there together.
+ * Opens NUMBER connections to PORT, 1000 to each of the addresses from FIRST
+ * on, which is 127.2.0.1 by default, says "ready" and stays until it is killed.
+ * Both ends of "established" are open then; of "time-wait" the connecting end
+ * was closed first and is in TIME_WAIT, where it stays for a minute: all are
+ * opened before the first is closed, so that they are there together.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -48,14 +48,14 @@ static int listen_on(in_port_t port)
 	return fd;
 }
 
-static struct sockaddr_in nth_address(unsigned long n, in_port_t port)
+static struct sockaddr_in nth_address(in_addr_t first, unsigned long n, in_port_t port)
 {
 	unsigned long block = n / PER_ADDRESS;
 
 	return (struct sockaddr_in){
 		.sin_family = AF_INET,
 		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(0x7f020001 + (block / ADDRESSES << 8) + block % ADDRESSES),
+		.sin_addr.s_addr = htonl(first + (block / ADDRESSES << 8) + block % ADDRESSES),
 	};
 }
 
@@ -94,13 +94,15 @@ int main(int argc, char **argv)
 {
 	unsigned long n, number;
 	struct pair *pairs;
+	in_addr_t first;
 	in_port_t port;
 	int listener;
 
-	if (argc != 4)
-		errx(1, "usage: bench-pairs established|time-wait NUMBER PORT");
+	if (argc != 4 && argc != 5)
+		errx(1, "usage: bench-pairs established|time-wait NUMBER PORT [FIRST]");
 	number = strtoul(argv[2], NULL, 10);
 	port = strtoul(argv[3], NULL, 10);
+	first = ntohl(inet_addr(argc == 5 ? argv[4] : "127.2.0.1"));
 
 	allow_files(2 * number + 64);
 	pairs = calloc(number, sizeof(*pairs));
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
 
 	listener = listen_on(port);
 	for (n = 0; n < number; n++) {
-		struct sockaddr_in to = nth_address(n, port);
+		struct sockaddr_in to = nth_address(first, n, port);
 
 		pairs[n] = open_pair(listener, &to);
 	}
