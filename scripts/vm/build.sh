@@ -66,6 +66,18 @@ build_old_abort()
 	kernel_make "$series" "M=$dir/old-abort" modules
 }
 
+# build_modules SERIES DIRECTORY DIR: the modules of a directory, from a copy of it, to DIR.
+build_modules()
+{
+	local series=$1 work=$3.work
+
+	mkdir -p "$work"
+	cp -a "$2" "$work/modules"
+	kernel_make "$series" "M=$work/modules" modules
+	mv "$work"/modules/*.ko "$3/"
+	rm -rf "$work"
+}
+
 # stage SERIES DIR: the module and the scripts, as every guest wants them.
 stage()
 {
