@@ -35,7 +35,7 @@ bench-selectors:
 	scripts/bench-selectors
 
 bench-icount:
-	scripts/bench-icount
+	scripts/bench-icount $(if $(BUDGET),--check)
 
 shell:
 	scripts/vm/shell
@@ -78,7 +78,8 @@ help:
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
 	@echo 'bench          how fast it is, in a virtual machine'
 	@echo 'bench-selectors  what each selector costs, in instructions'
-	@echo 'bench-icount   the same work as that of its rivals, in instructions: FULL=1, CSV=FILE'
+	@echo 'bench-icount   how much work it is and for its rivals, in instructions: FULL=1 with more sockets,'
+	@echo '               CSV=FILE, BUDGET=1 fails where it is more than scripts/bench-budget says'
 	@echo 'mutate         do the selftests notice defects? COUNT=N picks some, ONLY="name ..." these'
 	@echo 'deb            Debian packages, in ../tcpdrop-deb or DEB_DIR'
 	@echo 'check          style and static checks of the sources'

@@ -89,12 +89,15 @@ static size_t make_requests(struct request *requests, const char *text)
 /* Answers up to that to the last request; says how many were failures. */
 static unsigned int read_answers(int fd)
 {
-	static char buffer[1 << 16] __attribute__((aligned(NLMSG_ALIGNTO)));
+	static union {
+		struct nlmsghdr header;
+		char bytes[1 << 16];
+	} answers;
 	unsigned int failed = 0;
 
 	for (;;) {
-		int length = recv(fd, buffer, sizeof(buffer), 0);
-		struct nlmsghdr *header = (struct nlmsghdr *)buffer;
+		int length = recv(fd, &answers, sizeof(answers), 0);
+		struct nlmsghdr *header = &answers.header;
 
 		if (length < 0)
 			err(1, "sock_diag");
