@@ -38,10 +38,12 @@ static size_t fold(struct tcpdrop_key_range *v, size_t nr)
 	size_t i, last = 0;
 
 	for (i = 1; i < nr; i++) {
-		if (tcpdrop_range_key_cmp(&v[i].first, &v[last].last) > 0)
-			v[++last] = v[i];
-		else if (tcpdrop_range_key_cmp(&v[i].last, &v[last].last) > 0)
+		if (tcpdrop_range_key_cmp(&v[i].first, &v[last].last) > 0) {
+			if (++last < i)
+				v[last] = v[i];
+		} else if (tcpdrop_range_key_cmp(&v[i].last, &v[last].last) > 0) {
 			v[last].last = v[i].last;
+		}
 	}
 	return min(nr, last + 1);
 }
@@ -201,9 +203,31 @@ void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *oth
 		tcpdrop_ranges_sort(set);
 }
 
+static bool is_upper_part_equal(const struct tcpdrop_range_key *a,
+				const struct tcpdrop_range_key *b)
+{
+	return a->space == b->space && a->hi == b->hi;
+}
+
+/* Of keys of which only the lower part differs. */
+static bool find_lower_part(const struct tcpdrop_ranges *set, u64 lo)
+{
+	size_t low = 0, high = set->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (set->v[mid].last.lo < lo)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < set->nr && set->v[low].first.lo <= lo;
+}
+
 /**
  * tcpdrop_ranges_find() - is a key in a set? For tcpdrop_ranges_contain() only.
- * @set: the set, sorted
+ * @set: the set, sorted, and not empty
  * @key: the key
  *
  * Context: any.
@@ -213,6 +237,11 @@ bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 			 const struct tcpdrop_range_key *key)
 {
 	size_t low = 0, high = set->nr;
+
+	/* As it is in all lists but those that have addresses of IPv6. */
+	if (is_upper_part_equal(&set->v[0].first, key) &&
+	    is_upper_part_equal(&set->v[set->nr - 1].last, key))
+		return find_lower_part(set, key->lo);
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;

@@ -1414,22 +1414,18 @@ static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule 
 	return 0;
 }
 
-/* What the lower halves of all keys of one space are within that a list may match. */
+/* What the keys of the lowest space are within that a list may match, which is sorted. */
 static struct tcpdrop_span span_of(const struct tcpdrop_selector *sel, u32 space)
 {
-	const struct tcpdrop_ranges *set = &sel->yes;
-	struct tcpdrop_span span = { .first = U32_MAX };
-	size_t i;
+	const struct tcpdrop_key_range *first = sel->yes.v, *last = first + sel->yes.nr;
 
-	if (!set->nr)
+	if (!sel->yes.nr)
 		return (struct tcpdrop_span){ .last = U32_MAX };
-	for (i = 0; i < set->nr; i++) {
-		if (set->v[i].first.space != space)
-			continue;
-		span.first = min_t(u64, span.first, set->v[i].first.lo);
-		span.last = max_t(u64, span.last, set->v[i].last.lo);
-	}
-	return span;
+	while (last > first && last[-1].first.space > space)
+		last--;
+	if (last == first || first->first.space != space)
+		return (struct tcpdrop_span){ .first = U32_MAX };
+	return (struct tcpdrop_span){ first->first.lo, last[-1].last.lo };
 }
 
 /* Is a list no more than its span? */
