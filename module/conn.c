@@ -164,9 +164,9 @@ static char *put_number(char *p, u16 number)
 	char digits[5];
 	unsigned int nr = 0;
 
-	do
+	do {
 		digits[nr++] = '0' + number % 10;
-	while (number /= 10);
+	} while (number /= 10);
 	while (nr)
 		*p++ = digits[--nr];
 	return p;

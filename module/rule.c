@@ -1417,15 +1417,16 @@ static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule 
 /* What the keys of the lowest space are within that a list may match, which is sorted. */
 static struct tcpdrop_span span_of(const struct tcpdrop_selector *sel, u32 space)
 {
-	const struct tcpdrop_key_range *first = sel->yes.v, *last = first + sel->yes.nr;
+	const struct tcpdrop_key_range *v = sel->yes.v;
+	size_t nr = sel->yes.nr;
 
-	if (!sel->yes.nr)
+	if (!nr)
 		return (struct tcpdrop_span){ .last = U32_MAX };
-	while (last > first && last[-1].first.space > space)
-		last--;
-	if (last == first || first->first.space != space)
+	while (nr && v[nr - 1].first.space > space)
+		nr--;
+	if (!nr || v->first.space != space)
 		return (struct tcpdrop_span){ .first = U32_MAX };
-	return (struct tcpdrop_span){ first->first.lo, last[-1].last.lo };
+	return (struct tcpdrop_span){ v->first.lo, v[nr - 1].last.lo };
 }
 
 /* Is a list no more than its span? */
