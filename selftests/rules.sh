@@ -309,6 +309,24 @@ protects_in_changes()
 	expect_equal "the rules" "$(rules_there)" keep
 }
 
+# The change fails when the old rule does not protect any more, and at that moment another is committed.
+protects_in_undone_change()
+{
+	begin
+	ask connect bystander 127.0.0.1 7002
+	applies '[keep]' 'port = 7002' 'protect = yes' '[all]' 'state = established'
+	write_file changed '[keep]' 'port = 7003' 'protect = yes' '[last]' 'sport = 1'
+	mkdir shims
+	write_file shims/mkdir '#!/bin/sh' "[ \"\$1\" = $rules/last ] || exec $(command -v mkdir) \"\$@\"" \
+		"echo 1 >$rules/all/commit" 'echo "mkdir: No space left on device" >&2' 'exit 1'
+	chmod +x shims/mkdir
+	runner=(env "PATH=$PWD/shims:$PATH")
+	fails 'last: No space left on device' apply changed
+	runner=()
+	expect_alive bystander
+	expect_equal "commits" "$(<"$rules/all/result/matched")" 0
+}
+
 # Each of two files has another address and another port: half of one and half of the other match.
 means_no_more_in_changes()
 {
@@ -692,6 +710,8 @@ for shell in dash "busybox sh"; do
 		"${under[@]}" leaves_out_tcpdrop
 	claim "what cannot be done to its end is undone" "${under[@]}" puts_back
 	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
+	claim "a rule protects while a change of it is undone" \
+		"${under[@]}" protects_in_undone_change
 	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
 	claim "a rule that is being committed is not changed" "${under[@]}" leaves_busy_rule
 	claim "a list of 50,000 networks, there and back" "${under[@]}" takes_long_list
