@@ -66,8 +66,9 @@ struct commit {
  * @work: runs it, unless it is the committing task's own
  * @dropper: drops what is in the buckets that it has claimed
  * @count: how many matching sockets it has counted
- * @lock: protects @task
- * @task: who runs @work at this moment, at a low priority
+ * @lock: protects @task and @urgent
+ * @task: who runs @work at this moment
+ * @urgent: the committing task waits for it
  */
 struct worker {
 	struct commit *commit;
@@ -76,6 +77,7 @@ struct worker {
 	u64 count;
 	spinlock_t lock; /* see above */
 	struct task_struct *task;
+	bool urgent;
 };
 
 /* Its CPUs are the administrator's to choose, see WQ_SYSFS. */
@@ -112,35 +114,41 @@ static bool count_part(struct worker *worker)
 	return true;
 }
 
-static void set_task(struct worker *worker, struct task_struct *task)
-{
-	spin_lock(&worker->lock);
-	worker->task = task;
-	spin_unlock(&worker->lock);
-}
-
 /*
  * Who helps takes what the CPU has to spare, so that whatever runs on it is not held up, unless
- * the administrator has said at which priority he is to.
+ * the administrator has said at which priority he is to.  Where the locks of the kernel can be
+ * preempted, others would wait for them that long.
  */
+static bool may_be_low(const struct worker *worker)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) && !task_nice(current) && !worker->urgent;
+}
+
 static void work_on(struct work_struct *work)
 {
 	struct worker *worker = container_of(work, struct worker, work);
 	int nice = task_nice(current);
 
-	if (!nice)
+	spin_lock(&worker->lock);
+	worker->task = current;
+	if (may_be_low(worker))
 		set_user_nice(current, MAX_NICE);
-	set_task(worker, current);
+	spin_unlock(&worker->lock);
+
 	while (worker->commit->do_part(worker))
 		;
-	set_task(worker, NULL);
+
+	spin_lock(&worker->lock);
+	worker->task = NULL;
 	set_user_nice(current, nice);
+	spin_unlock(&worker->lock);
 }
 
 /* From now on the committing task waits for it, so its priority counts. */
 static void hurry(struct worker *worker)
 {
 	spin_lock(&worker->lock);
+	worker->urgent = true;
 	if (worker->task && task_nice(worker->task) > task_nice(current))
 		set_user_nice(worker->task, task_nice(current));
 	spin_unlock(&worker->lock);
@@ -222,9 +230,11 @@ static void share(struct commit *commit, struct worker *workers, unsigned int nr
 			alone = false;
 		}
 	}
-	for (i = 1; i < nr; i++) {
+	for (i = 1; i < nr; i++)
 		hurry(&workers[i]);
+	for (i = 1; i < nr; i++) {
 		cancel_work_sync(&workers[i].work);
+		workers[i].urgent = false;
 	}
 }
 

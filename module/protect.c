@@ -350,7 +350,7 @@ static int replace(struct tcpdrop_protection *old, struct tcpdrop_protection *ne
  * tcpdrop_protect_update() - have a rule protect what it now says
  * @held: what it protects, NULL if nothing; set if this succeeds, and to be given
  *        to tcpdrop_protect_end() then
- * @rule: the rule; its lists are sorted by that
+ * @rule: the rule; for RULE_PROTECT one made by tcpdrop_rule_copy()
  * @attr: what has been written of it: RULE_PROTECT, or a list of one that protects
  *
  * What matches both as it was and as it is stays protected meanwhile.

@@ -38,8 +38,12 @@
 /* How many buckets are looked through between two chances to reschedule. */
 #define BUCKETS_AT_ONCE	256
 
-/* How many of them with bottom halves off, which have to wait meanwhile. */
+/*
+ * How many of them with bottom halves off, which have to wait meanwhile; a chain
+ * after so many sockets is the last.
+ */
 #define BUCKETS_IN_A_ROW 64
+#define SOCKETS_IN_A_ROW 256
 
 #define BATCH_MIN	64
 
@@ -388,10 +392,10 @@ static noinline bool visit_match(const struct tcpdrop_walk *walk, struct sock *s
 	return true;
 }
 
-/* Visits what matches; returns whether anything did. */
+/* Visits what matches; returns whether anything did. Counts in @seen what it has looked at. */
 static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
 				       const struct tcpdrop_part *part,
-				       struct hlist_nulls_head *chain,
+				       struct hlist_nulls_head *chain, unsigned int *seen,
 				       tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct hlist_nulls_node *node;
@@ -400,6 +404,7 @@ static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain) {
+		++*seen;
 		state = tcpdrop_sock_state(sk);
 		if (unlikely(may_match(walk, part, sk, state)))
 			any |= visit_match(walk, sk, state, visit, arg);
@@ -410,14 +415,14 @@ static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
 /* With bottom halves off. */
 static __always_inline bool walk_established(const struct tcpdrop_walk *walk,
 					     const struct tcpdrop_part *part,
-					     unsigned int bucket,
+					     unsigned int bucket, unsigned int *seen,
 					     tcpdrop_walk_visit_t visit, void *arg)
 {
 	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, bucket);
 	bool any;
 
 	spin_lock(lock);
-	any = walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, visit, arg);
+	any = walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, seen, visit, arg);
 	spin_unlock(lock);
 	return any;
 }
@@ -430,10 +435,11 @@ static bool walk_listeners(const struct tcpdrop_walk *walk, const struct tcpdrop
 			   unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct inet_listen_hashbucket *listeners = listen_bucket(part->hashinfo, bucket);
+	unsigned int seen = 0;
 	bool any;
 
 	spin_lock(&listeners->lock);
-	any = walk_chain(walk, part, &listeners->nulls_head, visit, arg);
+	any = walk_chain(walk, part, &listeners->nulls_head, &seen, visit, arg);
 	spin_unlock(&listeners->lock);
 	return any;
 }
@@ -462,20 +468,25 @@ static noinline unsigned int established_next(const struct tcpdrop_walk *walk,
 					      tcpdrop_walk_visit_t visit, void *arg)
 {
 	struct inet_hashinfo *hashinfo = part->hashinfo;
-	unsigned int last;
+	unsigned int last, seen;
+	bool any = false;
 
 	for (;;) {
 		bucket = skip_empty(hashinfo, bucket, end);
 		if (bucket == end)
 			return end;
 		last = min(end, bucket + BUCKETS_IN_A_ROW);
+		seen = 0;
 		local_bh_disable();
-		for (; bucket < last; bucket++)
-			if (!ehash_is_empty(hashinfo, &hashinfo->ehash[bucket]) &&
-			    walk_established(walk, part, bucket, visit, arg))
+		for (; bucket < last && seen < SOCKETS_IN_A_ROW; bucket++) {
+			if (ehash_is_empty(hashinfo, &hashinfo->ehash[bucket]))
+				continue;
+			any = walk_established(walk, part, bucket, &seen, visit, arg);
+			if (any)
 				break;
+		}
 		local_bh_enable();
-		if (bucket < last)
+		if (any)
 			return bucket;
 	}
 }
@@ -507,13 +518,14 @@ void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
 {
 	const struct tcpdrop_part *part = walk_part(walk, bucket);
+	unsigned int seen = 0;
 
 	if (part->listeners) {
 		walk_listeners(walk, part, table_bucket(part, bucket), visit, arg);
 		return;
 	}
 	local_bh_disable();
-	walk_established(walk, part, table_bucket(part, bucket), visit, arg);
+	walk_established(walk, part, table_bucket(part, bucket), &seen, visit, arg);
 	local_bh_enable();
 }
 
