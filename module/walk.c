@@ -460,7 +460,7 @@ static unsigned int skip_empty(struct inet_hashinfo *hashinfo, unsigned int buck
 	return head - hashinfo->ehash;
 }
 
-/* Both return the first bucket that had a match, or @end; the numbers are the table's. */
+/* They return the first bucket that had a match, or @end; the numbers are the table's. */
 
 static noinline unsigned int established_next(const struct tcpdrop_walk *walk,
 					      const struct tcpdrop_part *part,
@@ -505,6 +505,14 @@ static unsigned int listeners_next(const struct tcpdrop_walk *walk,
 	return bucket;
 }
 
+static unsigned int part_next(const struct tcpdrop_walk *walk,
+			      const struct tcpdrop_part *part, unsigned int bucket,
+			      unsigned int end, tcpdrop_walk_visit_t visit, void *arg)
+{
+	return part->listeners ? listeners_next(walk, part, bucket, end, visit, arg) :
+				 established_next(walk, part, bucket, end, visit, arg);
+}
+
 /**
  * tcpdrop_walk_bucket() - visit the matching sockets of one bucket
  * @walk: the walk
@@ -512,21 +520,15 @@ static unsigned int listeners_next(const struct tcpdrop_walk *walk,
  * @visit: called for each of them
  * @arg: passed on to @visit
  *
- * Context: process context; takes the bucket's lock.
+ * Context: process context; takes the bucket's lock, unless it is empty.
  */
 void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
 {
 	const struct tcpdrop_part *part = walk_part(walk, bucket);
-	unsigned int seen = 0;
+	unsigned int first = table_bucket(part, bucket);
 
-	if (part->listeners) {
-		walk_listeners(walk, part, table_bucket(part, bucket), visit, arg);
-		return;
-	}
-	local_bh_disable();
-	walk_established(walk, part, table_bucket(part, bucket), &seen, visit, arg);
-	local_bh_enable();
+	part_next(walk, part, first, first + 1, visit, arg);
 }
 
 /**
@@ -553,9 +555,7 @@ unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long b
 		part = walk_part(walk, bucket);
 		nr = min(part_end(walk, part) - bucket, (unsigned long)BUCKETS_AT_ONCE);
 		first = table_bucket(part, bucket);
-		next = part->listeners ?
-		       listeners_next(walk, part, first, first + nr, visit, arg) :
-		       established_next(walk, part, first, first + nr, visit, arg);
+		next = part_next(walk, part, first, first + nr, visit, arg);
 		if (next < first + nr)
 			return bucket + (next - first);
 	}
