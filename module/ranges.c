@@ -182,7 +182,8 @@ int tcpdrop_ranges_add(struct tcpdrop_ranges *set, const struct tcpdrop_key_rang
 
 /**
  * tcpdrop_ranges_merge() - add all ranges of another set
- * @set: the set; the caller has reserved room for them
+ * @set: the set, which nothing but this has added to since it was sorted; the caller
+ *       has reserved room for them
  * @other: the ranges to add, copied; sorted by that
  *
  * Context: may sleep.
@@ -195,8 +196,6 @@ void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *oth
 		return;
 
 	tcpdrop_ranges_sort(other);
-	if (set->unsorted)
-		tcpdrop_ranges_sort(set);
 	late = insert(set->v + set->sorted, set->nr - set->sorted, other->v, other->nr);
 	set->nr = set->sorted + late;
 	if (late > set->sorted / LATE_PART)
@@ -258,7 +257,8 @@ bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
  * tcpdrop_ranges_copy() - copy a set
  * @dst: an empty set; owns the copy, which is sorted, to be freed by
  *       tcpdrop_ranges_free()
- * @src: the set to copy, as it is
+ * @src: the set to copy, which nothing but tcpdrop_ranges_merge() has added to since
+ *       it was sorted
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @dst empty.
@@ -273,13 +273,8 @@ int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges 
 	if (ret)
 		return ret;
 
-	memcpy(dst->v, src->v, src->nr * sizeof(*dst->v));
-	dst->nr = src->nr;
-	if (src->unsorted)
-		sort_all(dst);
-	else
-		dst->nr = insert(dst->v, src->sorted, src->v + src->sorted,
-				 src->nr - src->sorted);
+	memcpy(dst->v, src->v, src->sorted * sizeof(*dst->v));
+	dst->nr = insert(dst->v, src->sorted, src->v + src->sorted, src->nr - src->sorted);
 	dst->sorted = dst->nr;
 	return 0;
 }
