@@ -2,7 +2,9 @@
 /*
  * Sets of what is deferred.  No locks: a set belongs to one task at a time.
  */
+#include <linux/bitops.h>
 #include <linux/hash.h>
+#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -11,13 +13,16 @@
 
 #include "deferred.h"
 
-/* Thousands of children may wait to be accepted. */
-#define DEFERRED_BITS	10
+/* Of the hash table at first; thousands of children may wait to be accepted. */
+#define DEFERRED_BITS	10U
+
+/* How many sockets there may be for each of its lists before there are more lists. */
+#define DEFERRED_CROWD	4
 
 static struct hlist_head *hash_list(const struct tcpdrop_deferred_set *set,
 				    const struct sock *sk)
 {
-	return &set->hash[hash_ptr(sk, DEFERRED_BITS)];
+	return &set->hash[hash_ptr(sk, set->bits)];
 }
 
 /**
@@ -29,12 +34,34 @@ void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set)
 	*set = (struct tcpdrop_deferred_set){ .list = LIST_HEAD_INIT(set->list) };
 }
 
-static int make_hash(struct tcpdrop_deferred_set *set)
+static void hash_anew(struct tcpdrop_deferred_set *set)
 {
-	if (set->hash)
+	struct tcpdrop_deferred *it;
+
+	list_for_each_entry(it, &set->list, list)
+		if (it->entry.sk)
+			hlist_add_head(&it->hash, hash_list(set, it->entry.sk));
+}
+
+/*
+ * Makes a table for @nr sockets, unless there is one in which they are not crowded; without
+ * memory for a better one they stay in that.
+ */
+static int make_hash(struct tcpdrop_deferred_set *set, size_t nr)
+{
+	unsigned int bits = max(DEFERRED_BITS, fls_long(nr));
+	struct hlist_head *hash;
+
+	if (set->hash && nr >> set->bits < DEFERRED_CROWD)
 		return 0;
-	set->hash = kvcalloc(1 << DEFERRED_BITS, sizeof(*set->hash), GFP_KERNEL_ACCOUNT);
-	return set->hash ? 0 : -ENOMEM;
+	hash = kvcalloc(1UL << bits, sizeof(*hash), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!hash)
+		return set->hash ? 0 : -ENOMEM;
+	kvfree(set->hash);
+	set->hash = hash;
+	set->bits = bits;
+	hash_anew(set);
+	return 0;
 }
 
 static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
@@ -67,7 +94,7 @@ struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 {
 	struct tcpdrop_deferred *it;
 
-	if (make_hash(set))
+	if (make_hash(set, set->nr + 1))
 		return NULL;
 	it = tcpdrop_deferred_find(set, entry->sk);
 	if (it)
@@ -79,6 +106,7 @@ struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 	it->entry = *entry;
 	refcount_inc(&entry->sk->sk_refcnt);
 	hlist_add_head(&it->hash, hash_list(set, entry->sk));
+	set->nr++;
 	return it;
 }
 
@@ -139,7 +167,7 @@ int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
 {
 	struct tcpdrop_deferred *it;
 
-	if (from->hash && make_hash(set))
+	if (from->nr && make_hash(set, set->nr + from->nr))
 		return -ENOMEM;
 
 	list_for_each_entry(it, &from->list, list) {
@@ -149,22 +177,26 @@ int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
 		hlist_add_head(&it->hash, hash_list(set, it->entry.sk));
 	}
 	list_splice_tail_init(&from->list, &set->list);
+	set->nr += from->nr;
+	from->nr = 0;
 	return 0;
 }
 
 /**
  * tcpdrop_deferred_remove() - take one out of its set, and free it
+ * @set: the set
  * @it: what to remove; its socket is put, and let go of if it was caught
  *
  * Context: may sleep.
  */
-void tcpdrop_deferred_remove(struct tcpdrop_deferred *it)
+void tcpdrop_deferred_remove(struct tcpdrop_deferred_set *set, struct tcpdrop_deferred *it)
 {
 	list_del(&it->list);
 	list_del(&it->subflow);
 	if (it->entry.sk) {
 		tcpdrop_owner_unwatch(&it->catch);
 		hlist_del(&it->hash);
+		set->nr--;
 		sock_gen_put(it->entry.sk);
 	}
 	kfree(it);
@@ -181,7 +213,7 @@ void tcpdrop_deferred_free(struct tcpdrop_deferred_set *set)
 	struct tcpdrop_deferred *it, *next;
 
 	list_for_each_entry_safe(it, next, &set->list, list)
-		tcpdrop_deferred_remove(it);
+		tcpdrop_deferred_remove(set, it);
 	kvfree(set->hash);
 	set->hash = NULL;
 }

@@ -52,10 +52,14 @@ struct tcpdrop_deferred {
  *                       an empty set
  * @list: in the order in which they came
  * @hash: the sockets, NULL as long as there has been none
+ * @bits: 2 to the power of this is how many lists @hash has
+ * @nr: how many sockets there are
  */
 struct tcpdrop_deferred_set {
 	struct list_head list;
 	struct hlist_head *hash;
+	unsigned int bits;
+	size_t nr;
 };
 
 void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set);
@@ -69,7 +73,7 @@ struct tcpdrop_deferred *tcpdrop_deferred_find(const struct tcpdrop_deferred_set
 					       const struct sock *sk);
 int tcpdrop_deferred_merge(struct tcpdrop_deferred_set *set,
 			   struct tcpdrop_deferred_set *from);
-void tcpdrop_deferred_remove(struct tcpdrop_deferred *it);
+void tcpdrop_deferred_remove(struct tcpdrop_deferred_set *set, struct tcpdrop_deferred *it);
 void tcpdrop_deferred_free(struct tcpdrop_deferred_set *set);
 
 #endif /* TCPDROP_DEFERRED_H */

@@ -9,7 +9,8 @@
  * do so only a few times, which bounds the passes; so a drop ends however
  * fast clients reconnect, and no connection that was there before is missed.
  * A bucket that is not settled in that many passes is deferred until all the
- * others are done; so is a socket that somebody has at that moment.
+ * others are done; so is a socket that somebody has at that moment.  Of a chain
+ * that is longer than what is pinned at a time the end goes first.
  */
 #include <linux/atomic.h>
 #include <linux/errno.h>
@@ -43,6 +44,11 @@
  * are linked a moment before they can be pinned.
  */
 #define MAX_PASSES	8
+
+/* How many sockets of a bucket are pinned at a time, so that a worker takes no more than 48 KiB. */
+#define PINNED_MAX	768
+
+static_assert(PINNED_MAX * sizeof(struct tcpdrop_batch_entry) <= 48 * 1024);
 
 /* How many places of an accept queue are looked at with bottom halves off. */
 #define CHILDREN_AT_ONCE 64
@@ -165,18 +171,30 @@ static bool may_drop(struct tcpdrop_dropper *d)
 /*
  * A request (and up to 6.1 a minisock) is linked first and gets its references
  * right after the unlock, so a count of 0 means that it is about to have some:
- * what is linked is not being freed.
+ * what is linked is not being freed, nor by us, who had another reference.
+ *
+ * A chain grows at its head, so those are pinned last, and stay, who have been in
+ * it longest: whoever connects meanwhile is not dropped in their stead.
  */
 static void pin_visit(struct sock *sk, unsigned int state, void *arg)
 {
 	struct tcpdrop_dropper *d = arg;
+	struct sock *out;
 
-	if (!tcpdrop_batch_add(&d->batch, sk, state))
+	if (d->skip) {
+		d->skip--;
+		d->batch.missed++;
+		return;
+	}
+	if (tcpdrop_deferred_find(&d->deferred, sk))
 		return;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
-		d->batch.nr--;
 		d->unborn = true;
+		return;
 	}
+	out = tcpdrop_batch_push(&d->batch, sk, state);
+	if (out)
+		sock_gen_put(out);
 }
 
 static void unpin(struct tcpdrop_dropper *d)
@@ -188,18 +206,37 @@ static void unpin(struct tcpdrop_dropper *d)
 	d->batch.nr = 0;
 }
 
-/* Pins every matching socket of a bucket, of which some or all have been pinned. */
+/* So many were there at the last look, or more: all but the last of them will not fit. */
+static void expect(struct tcpdrop_dropper *d, size_t nr)
+{
+	d->skip = nr - min_t(size_t, nr, PINNED_MAX);
+	d->batch.missed = 0;
+	d->unborn = false;
+}
+
+static void pin(struct tcpdrop_dropper *d, unsigned long bucket)
+{
+	tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+	d->skip = 0;
+}
+
+/*
+ * Of the matching sockets of a bucket some or all have been pinned: now all are, or the
+ * last PINNED_MAX.
+ */
 static int pin_rest(struct tcpdrop_dropper *d, unsigned long bucket)
 {
+	size_t nr;
 	int ret;
 
-	while (d->batch.missed) {
+	while (d->batch.missed && d->batch.cap < PINNED_MAX) {
+		nr = d->batch.nr + d->batch.missed;
 		unpin(d);
-		ret = tcpdrop_batch_grow(&d->batch);
+		ret = tcpdrop_batch_grow(&d->batch, PINNED_MAX);
 		if (ret)
 			return ret;
-		d->unborn = false;
-		tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+		expect(d, nr);
+		pin(d, bucket);
 	}
 	return 0;
 }
@@ -274,8 +311,8 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 }
 
 /*
- * Drops what has been pinned of a bucket, and what did not fit.  Returns whether it has
- * to be looked through again.
+ * Drops what has been pinned of a bucket.  Returns whether it has to be looked through
+ * again.
  */
 static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 {
@@ -283,20 +320,20 @@ static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 
 	if (ret)
 		tcpdrop_drop_stop(d, ret);
-	return drop_batch(d, bucket) || d->unborn;
+	return drop_batch(d, bucket) || d->unborn || d->batch.missed;
 }
 
-/* The first pass has been pinned. */
+/* The first pass has been pinned. What it has missed takes more of them. */
 static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	bool again = drop_pinned(d, bucket);
-	unsigned int pass;
+	size_t pass, passes = MAX_PASSES + DIV_ROUND_UP(d->batch.missed, PINNED_MAX);
 
-	for (pass = 1; again && pass < MAX_PASSES && !must_stop(d); pass++) {
+	for (pass = 1; again && pass < passes && !tcpdrop_drop_is_done(d); pass++) {
 		if (d->unborn)
 			schedule_timeout_idle(1);
-		d->unborn = false;
-		tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+		expect(d, d->batch.missed);
+		pin(d, bucket);
 		again = drop_pinned(d, bucket);
 	}
 	if (again && !tcpdrop_drop_is_done(d))
@@ -312,8 +349,8 @@ static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
  */
 void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 {
-	d->unborn = false;
-	tcpdrop_walk_bucket(&d->walk, bucket, pin_visit, d);
+	expect(d, 0);
+	pin(d, bucket);
 	drop_in_passes(d, bucket);
 }
 
@@ -328,7 +365,7 @@ void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 	unsigned long bucket = d->walk.first;
 
 	while (bucket != d->walk.end && !tcpdrop_drop_is_done(d)) {
-		d->unborn = false;
+		expect(d, 0);
 		bucket = tcpdrop_walk_next(&d->walk, bucket, pin_visit, d);
 		if (bucket != d->walk.end)
 			drop_in_passes(d, bucket++);
@@ -375,7 +412,7 @@ static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 	case ABORT_BUSY:
 		return;
 	}
-	tcpdrop_deferred_remove(it);
+	tcpdrop_deferred_remove(&d->deferred, it);
 }
 
 /* Children: from the queue of their listener, which its owner holds still. */
@@ -738,7 +775,7 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 
 	if (it->exact)
 		look_for(d, &it->entry.conn);
-	tcpdrop_deferred_remove(it);
+	tcpdrop_deferred_remove(&d->deferred, it);
 	tcpdrop_drop_bucket(d, bucket);
 }
 
@@ -762,7 +799,7 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns
 	if (it->failed)
 		return;
 	if (sk && tcpdrop_protect_find_linked(sk)) {
-		tcpdrop_deferred_remove(it);
+		tcpdrop_deferred_remove(&d->deferred, it);
 		return;
 	}
 	note_connection(d, conns, it);

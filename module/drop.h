@@ -52,6 +52,7 @@ struct tcpdrop_drop_result {
  * @result: what was done so far
  * @err: why to stop before the end, or 0; may be shared by several droppers
  * @batch: the pinned sockets of the bucket at hand
+ * @skip: how many of the next matches will not fit
  * @unborn: the bucket has a match that cannot be pinned yet
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
@@ -69,6 +70,7 @@ struct tcpdrop_dropper {
 	struct tcpdrop_drop_result *result;
 	int *err;
 	struct tcpdrop_batch batch;
+	size_t skip;
 	bool unborn;
 	struct tcpdrop_deferred_set deferred;
 	bool watches;

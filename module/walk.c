@@ -610,7 +610,7 @@ int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 
 	do {
 		unpin(parents);
-		ret = parents->missed || !parents->cap ? tcpdrop_batch_grow(parents) : 0;
+		ret = parents->missed || !parents->cap ? tcpdrop_batch_grow(parents, SIZE_MAX) : 0;
 		if (ret)
 			return ret;
 		spin_lock(&listeners->lock);
@@ -718,6 +718,12 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	return match;
 }
 
+static void note_entry(struct tcpdrop_batch_entry *entry, struct sock *sk, unsigned int state)
+{
+	entry->sk = sk;
+	tcpdrop_sock_conn(&entry->conn, sk, state);
+}
+
 /**
  * tcpdrop_batch_add() - note a matching socket
  * @batch: the batch
@@ -729,16 +735,37 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
  */
 bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state)
 {
-	struct tcpdrop_batch_entry *entry;
-
 	if (batch->nr == batch->cap) {
 		batch->missed++;
 		return false;
 	}
-	entry = &batch->v[batch->nr++];
-	entry->sk = sk;
-	tcpdrop_sock_conn(&entry->conn, sk, state);
+	note_entry(&batch->v[batch->nr++], sk, state);
 	return true;
+}
+
+/**
+ * tcpdrop_batch_push() - note a matching socket, if need be instead of the first
+ * @batch: the batch, in which the last that were noted stay
+ * @sk: the socket; whether it is pinned is up to the caller
+ * @state: its state, by tcpdrop_sock_state()
+ *
+ * Context: any.
+ * Return: the socket for which there is no room, which may be @sk; or NULL.
+ */
+struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
+				unsigned int state)
+{
+	struct tcpdrop_batch_entry *first;
+	struct sock *out;
+
+	if (tcpdrop_batch_add(batch, sk, state))
+		return NULL;
+	if (!batch->cap)
+		return sk;
+	first = &batch->v[(batch->missed - 1) % batch->cap];
+	out = first->sk;
+	note_entry(first, sk, state);
+	return out;
 }
 
 /**
@@ -756,13 +783,14 @@ void tcpdrop_batch_free(struct tcpdrop_batch *batch)
 /**
  * tcpdrop_batch_grow() - make room for what was missed
  * @batch: the batch, emptied by that
+ * @most: for how many sockets, at most
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with the room that it had.
  */
-int tcpdrop_batch_grow(struct tcpdrop_batch *batch)
+int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most)
 {
-	size_t cap = max_t(size_t, BATCH_MIN, 2 * (batch->cap + batch->missed));
+	size_t cap = clamp_t(size_t, 2 * (batch->cap + batch->missed), BATCH_MIN, most);
 	struct tcpdrop_batch_entry *v;
 
 	batch->nr = 0;
@@ -815,7 +843,7 @@ int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 	batch->nr = 0;
 	found = tcpdrop_walk_next(walk, *bucket, note_visit, batch);
 	while (batch->missed) {
-		ret = tcpdrop_batch_grow(batch);
+		ret = tcpdrop_batch_grow(batch, SIZE_MAX);
 		if (ret)
 			return ret;
 		tcpdrop_walk_bucket(walk, found, note_visit, batch);

@@ -94,7 +94,9 @@ struct tcpdrop_batch {
 };
 
 bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state);
-int tcpdrop_batch_grow(struct tcpdrop_batch *batch);
+struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
+				unsigned int state);
+int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most);
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The memory that open files of /proc/net/tcp_drop take is charged to their
- * user's cgroup, and is given back once they have been read to their end.
+ * user's cgroup, and is given back once they have been read to their end.  What
+ * a commit takes does not depend on how much is in a bucket.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +27,8 @@
 #define USER 1000
 
 #define PAIRS 3000
+#define CHAIN 8000
+#define BYSTANDERS 100
 #define FILES 120
 #define MIB (1 << 20)
 
@@ -37,6 +41,9 @@ struct user {
 	int files;
 	int failed;
 };
+
+/* Less than a note of each socket of a chain takes, more than a process that does nothing. */
+#define CHARGE_MAX (768L * 1024)
 
 FIXTURE(memory)
 {
@@ -74,7 +81,14 @@ static int cgroup_set(const char *cgroup, const char *file, const char *text)
 	return file_write(path, text);
 }
 
-/* All connections are in the one bucket of the namespace's own table. */
+/* A namespace whose own table has one bucket, made in one that may say so. */
+static int enter_one_bucket(void)
+{
+	int ret = file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1");
+
+	return ret ? ret : netns_new();
+}
+
 static int make_crowd(void)
 {
 	struct pair pair;
@@ -83,9 +97,7 @@ static int make_crowd(void)
 	ret = user_become(USER);
 	if (ret || unshare(CLONE_NEWNET))
 		return ret ? ret : -errno;
-	ret = file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "1");
-	if (!ret)
-		ret = netns_new();
+	ret = enter_one_bucket();
 	if (ret)
 		return ret;
 	listener = sock_listen(IPV4, "127.0.0.1", 0);
@@ -141,6 +153,20 @@ static int user_main(struct _test_data_memory *self)
 	return 0;
 }
 
+static int cgroup_make(char *cgroup, size_t size)
+{
+	cgroup_set(CGROUPS, "cgroup.subtree_control", "+memory");
+	snprintf(cgroup, size, CGROUPS "/tcpdrop-%d", getpid());
+	if (mkdir(cgroup, 0755))
+		return -errno;
+	return charged(cgroup) < 0 ? -ENODEV : 0;
+}
+
+static void cgroup_remove(const char *cgroup)
+{
+	WAIT_UNTIL(!rmdir(cgroup) || errno == ENOENT);
+}
+
 FIXTURE_SETUP(memory)
 {
 	struct rlimit files = { 2 * PAIRS + FILES + 100, 2 * PAIRS + FILES + 100 };
@@ -148,10 +174,8 @@ FIXTURE_SETUP(memory)
 	REQUIRE_TCPDROP();
 	if (access("/proc/sys/net/ipv4/tcp_child_ehash_entries", F_OK))
 		KERNEL_HAS_NO("tables of a namespace's own");
-	cgroup_set(CGROUPS, "cgroup.subtree_control", "+memory");
-	snprintf(self->cgroup, sizeof(self->cgroup), CGROUPS "/tcpdrop-%d", getpid());
-	ASSERT_EQ(0, mkdir(self->cgroup, 0755)) TH_LOG("needs cgroup v2 in " CGROUPS);
-	ASSERT_LE(0, charged(self->cgroup)) TH_LOG("needs the memory controller");
+	ASSERT_EQ(0, cgroup_make(self->cgroup, sizeof(self->cgroup)))
+		TH_LOG("needs cgroup v2 in " CGROUPS ", with the memory controller");
 	self->user = mmap(NULL, sizeof(*self->user), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->user);
@@ -172,7 +196,7 @@ FIXTURE_TEARDOWN(memory)
 		kill(self->pid, SIGKILL);
 		waitpid(self->pid, NULL, 0);
 	}
-	WAIT_UNTIL(!rmdir(self->cgroup) || errno == ENOENT);
+	cgroup_remove(self->cgroup);
 }
 
 static bool hear(struct _test_data_memory *self)
@@ -216,6 +240,94 @@ TEST_F_TIMEOUT(memory, of_open_files_is_charged_and_given_back, 300)
 	}
 	EXPECT_TRUE(WAIT_UNTIL(charged(self->cgroup) - charge < NOISE));
 	ASSERT_TRUE(tell(self));
+}
+
+FIXTURE(chain)
+{
+	char cgroup[128];
+	struct rule rule;
+	struct pair crowd[CHAIN];
+	struct pair bystander[BYSTANDERS];
+};
+
+/* Every so often a bystander is in between. */
+FIXTURE_SETUP(chain)
+{
+	struct rlimit files = { 3 * CHAIN, 3 * CHAIN };
+	int i, next = 0, listener, other;
+
+	REQUIRE_TCPDROP();
+	if (access("/proc/sys/net/ipv4/tcp_child_ehash_entries", F_OK))
+		KERNEL_HAS_NO("tables of a namespace's own");
+	ASSERT_EQ(0, cgroup_make(self->cgroup, sizeof(self->cgroup)))
+		TH_LOG("needs cgroup v2 in " CGROUPS ", with the memory controller");
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, enter_one_bucket());
+	listener = sock_listen(IPV4, "127.0.0.1", 7000);
+	other = sock_listen(IPV4, "127.0.0.1", 7001);
+	for (i = 0; i < CHAIN; i++) {
+		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &self->crowd[i]));
+		if (i % (CHAIN / BYSTANDERS) == 0)
+			ASSERT_EQ(0, sock_pair(other, IPV4, "127.0.0.1", 0,
+					       &self->bystander[next++]));
+	}
+	close(listener);
+	close(other);
+	ASSERT_EQ(0, rule_new(&self->rule, "chain"));
+	ASSERT_EQ(0, rule_set(&self->rule, "dport", "7000"));
+}
+
+FIXTURE_TEARDOWN(chain)
+{
+	EXPECT_EQ(0, rule_remove(&self->rule));
+	cgroup_remove(self->cgroup);
+}
+
+static int commit_in_cgroup(const char *cgroup, const struct rule *rule)
+{
+	int ret = cgroup_set(cgroup, "cgroup.procs", "0");
+
+	return ret ? ret : rule_commit(rule);
+}
+
+static long charged_at_most(const char *cgroup)
+{
+	char path[256], text[64];
+
+	snprintf(path, sizeof(path), "%s/memory.peak", cgroup);
+	return file_read(path, text, sizeof(text)) ? -1 : atol(text);
+}
+
+/* Far more than a commit has in hand at a time: it comes back for the rest. */
+TEST_F_TIMEOUT(chain, is_dropped_whole_in_little_memory, 300)
+{
+	struct rule_result result;
+	int i, status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(commit_in_cgroup(self->cgroup, &self->rule) ? 1 : 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	ASSERT_EQ(0, rule_result_read(&self->rule, &result));
+	EXPECT_EQ(CHAIN, result.matched);
+	EXPECT_EQ(CHAIN, result.dropped);
+	EXPECT_EQ(0, result.failed);
+	EXPECT_EQ(0, result.remaining);
+	for (i = 0; i < CHAIN; i++) {
+		ASSERT_EQ(TCP_CLOSE, sock_state(self->crowd[i].client));
+		ASSERT_EQ(TCP_CLOSE, sock_state(self->crowd[i].server));
+	}
+	for (i = 0; i < BYSTANDERS; i++)
+		ASSERT_TRUE(sock_talks(self->bystander[i].client, self->bystander[i].server));
+
+	EXPECT_LT(0, charged_at_most(self->cgroup));
+	EXPECT_GT(CHARGE_MAX, charged_at_most(self->cgroup));
+	TH_LOG("%ld KiB at most", charged_at_most(self->cgroup) / 1024);
 }
 
 TEST_HARNESS_MAIN
