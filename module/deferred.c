@@ -4,7 +4,6 @@
  */
 #include <linux/bitops.h>
 #include <linux/hash.h>
-#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -14,7 +13,7 @@
 #include "deferred.h"
 
 /* Of the hash table at first; thousands of children may wait to be accepted. */
-#define DEFERRED_BITS	10U
+#define DEFERRED_BITS	10
 
 /* How many sockets there may be for each of its lists before there are more lists. */
 #define DEFERRED_CROWD	4
@@ -43,24 +42,27 @@ static void hash_anew(struct tcpdrop_deferred_set *set)
 			hlist_add_head(&it->hash, hash_list(set, it->entry.sk));
 }
 
-/*
- * Makes a table for @nr sockets, unless there is one in which they are not crowded; without
- * memory for a better one they stay in that.
- */
-static int make_hash(struct tcpdrop_deferred_set *set, size_t nr)
+static int use_bits(struct tcpdrop_deferred_set *set, unsigned int bits, gfp_t gfp)
 {
-	unsigned int bits = max(DEFERRED_BITS, fls_long(nr));
 	struct hlist_head *hash;
 
-	if (set->hash && nr >> set->bits < DEFERRED_CROWD)
-		return 0;
-	hash = kvcalloc(1UL << bits, sizeof(*hash), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	hash = kvcalloc(1UL << bits, sizeof(*hash), GFP_KERNEL_ACCOUNT | gfp);
 	if (!hash)
-		return set->hash ? 0 : -ENOMEM;
+		return -ENOMEM;
 	kvfree(set->hash);
 	set->hash = hash;
 	set->bits = bits;
 	hash_anew(set);
+	return 0;
+}
+
+/* Sees to a table for @nr sockets; without memory for more lists they are crowded. */
+static int make_hash(struct tcpdrop_deferred_set *set, size_t nr)
+{
+	if (!set->hash && use_bits(set, DEFERRED_BITS, 0))
+		return -ENOMEM;
+	if (nr >> set->bits >= DEFERRED_CROWD)
+		use_bits(set, fls_long(nr), __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	return 0;
 }
 
@@ -85,8 +87,8 @@ static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
  * @bucket: where it was found
  *
  * Context: may sleep.
- * Return: what was added, or what there was of this socket; NULL for want of
- * memory.
+ * Return: what was added, or what there was of this socket, which may be of another
+ * connection now; NULL for want of memory.
  */
 struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 					       const struct tcpdrop_batch_entry *entry,
@@ -97,8 +99,11 @@ struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 	if (make_hash(set, set->nr + 1))
 		return NULL;
 	it = tcpdrop_deferred_find(set, entry->sk);
-	if (it)
+	if (it) {
+		it->entry.conn = entry->conn;
+		it->bucket = bucket;
 		return it;
+	}
 	it = new_deferred(set, bucket);
 	if (!it)
 		return NULL;

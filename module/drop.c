@@ -168,6 +168,20 @@ static bool may_drop(struct tcpdrop_dropper *d)
 	return !tcpdrop_drop_is_done(d);
 }
 
+/* A full socket may have connected anew, and match as another connection. */
+static bool is_deferred(const struct tcpdrop_dropper *d, const struct sock *sk)
+{
+	const struct tcpdrop_deferred *it = tcpdrop_deferred_find(&d->deferred, sk);
+
+	return it && (!sk_fullsock(sk) || tcpdrop_sock_has_ends(sk, &it->entry.conn));
+}
+
+/* It is filled anew then, so this look only counts. */
+static bool will_be_larger(const struct tcpdrop_batch *batch)
+{
+	return batch->nr == batch->cap && batch->cap < PINNED_MAX;
+}
+
 /*
  * A request (and up to 6.1 a minisock) is linked first and gets its references
  * right after the unlock, so a count of 0 means that it is about to have some:
@@ -181,12 +195,12 @@ static void pin_visit(struct sock *sk, unsigned int state, void *arg)
 	struct tcpdrop_dropper *d = arg;
 	struct sock *out;
 
-	if (d->skip) {
-		d->skip--;
+	if (d->skip || will_be_larger(&d->batch)) {
+		d->skip -= !!d->skip;
 		d->batch.missed++;
 		return;
 	}
-	if (tcpdrop_deferred_find(&d->deferred, sk))
+	if (is_deferred(d, sk))
 		return;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
 		d->unborn = true;
@@ -210,8 +224,8 @@ static void unpin(struct tcpdrop_dropper *d)
 static void expect(struct tcpdrop_dropper *d, size_t nr)
 {
 	d->skip = nr - min_t(size_t, nr, PINNED_MAX);
-	d->batch.missed = 0;
 	d->unborn = false;
+	tcpdrop_batch_empty(&d->batch);
 }
 
 static void pin(struct tcpdrop_dropper *d, unsigned long bucket)
@@ -311,8 +325,8 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 }
 
 /*
- * Drops what has been pinned of a bucket.  Returns whether it has to be looked through
- * again.
+ * Drops what has been pinned of a bucket.  Returns whether an object was not what it had
+ * been, or could not be pinned.
  */
 static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 {
@@ -320,16 +334,22 @@ static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 
 	if (ret)
 		tcpdrop_drop_stop(d, ret);
-	return drop_batch(d, bucket) || d->unborn || d->batch.missed;
+	return drop_batch(d, bucket) || d->unborn;
 }
 
-/* The first pass has been pinned. What it has missed takes more of them. */
+/*
+ * The first pass has been pinned.  What it has missed takes so many more; if there are
+ * matches then, they have come meanwhile, or an old one has changed its kind and so its
+ * place: a few passes more are enough for that.
+ */
 static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	bool again = drop_pinned(d, bucket);
 	size_t pass, passes = MAX_PASSES + DIV_ROUND_UP(d->batch.missed, PINNED_MAX);
 
-	for (pass = 1; again && pass < passes && !tcpdrop_drop_is_done(d); pass++) {
+	for (pass = 1; pass < passes && (again || d->batch.missed); pass++) {
+		if (tcpdrop_drop_is_done(d))
+			return;
 		if (d->unborn)
 			schedule_timeout_idle(1);
 		expect(d, d->batch.missed);

@@ -725,6 +725,19 @@ static void note_entry(struct tcpdrop_batch_entry *entry, struct sock *sk, unsig
 }
 
 /**
+ * tcpdrop_batch_empty() - forget all that was noted
+ * @batch: the batch, which keeps its room
+ *
+ * Context: any.
+ */
+void tcpdrop_batch_empty(struct tcpdrop_batch *batch)
+{
+	batch->nr = 0;
+	batch->missed = 0;
+	batch->first = 0;
+}
+
+/**
  * tcpdrop_batch_add() - note a matching socket
  * @batch: the batch
  * @sk: the socket; whether it is pinned is up to the caller
@@ -762,7 +775,8 @@ struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
 		return NULL;
 	if (!batch->cap)
 		return sk;
-	first = &batch->v[(batch->missed - 1) % batch->cap];
+	first = &batch->v[batch->first];
+	batch->first = (batch->first + 1) % batch->cap;
 	out = first->sk;
 	note_entry(first, sk, state);
 	return out;
@@ -793,8 +807,7 @@ int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most)
 	size_t cap = clamp_t(size_t, 2 * (batch->cap + batch->missed), BATCH_MIN, most);
 	struct tcpdrop_batch_entry *v;
 
-	batch->nr = 0;
-	batch->missed = 0;
+	tcpdrop_batch_empty(batch);
 	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
 	if (!v)
 		return -ENOMEM;

@@ -85,14 +85,17 @@ struct tcpdrop_batch_entry {
  * @nr: how many there are
  * @cap: how many fit
  * @missed: how many did not
+ * @first: which of them was noted first, if there are as many as fit
  */
 struct tcpdrop_batch {
 	struct tcpdrop_batch_entry *v;
 	size_t nr;
 	size_t cap;
 	size_t missed;
+	size_t first;
 };
 
+void tcpdrop_batch_empty(struct tcpdrop_batch *batch);
 bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state);
 struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
 				unsigned int state);

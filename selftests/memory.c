@@ -29,6 +29,7 @@
 #define PAIRS 3000
 #define CHAIN 8000
 #define BYSTANDERS 100
+#define CHILDREN 2000
 #define FILES 120
 #define MIB (1 << 20)
 
@@ -42,7 +43,10 @@ struct user {
 	int failed;
 };
 
-/* Less than a note of each socket of a chain takes, more than a process that does nothing. */
+/*
+ * Less than a batch for all of a chain takes, which doubles as it grows, and more than
+ * the two lots of 256 KiB that a CPU is charged with at a time.
+ */
 #define CHARGE_MAX (768L * 1024)
 
 FIXTURE(memory)
@@ -242,19 +246,19 @@ TEST_F_TIMEOUT(memory, of_open_files_is_charged_and_given_back, 300)
 	ASSERT_TRUE(tell(self));
 }
 
+/* Sockets in a table of one bucket, some of which are to be dropped. */
 FIXTURE(chain)
 {
 	char cgroup[128];
 	struct rule rule;
-	struct pair crowd[CHAIN];
+	int listener;
+	int other;
 	struct pair bystander[BYSTANDERS];
 };
 
-/* Every so often a bystander is in between. */
 FIXTURE_SETUP(chain)
 {
 	struct rlimit files = { 3 * CHAIN, 3 * CHAIN };
-	int i, next = 0, listener, other;
 
 	REQUIRE_TCPDROP();
 	if (access("/proc/sys/net/ipv4/tcp_child_ehash_entries", F_OK))
@@ -264,18 +268,13 @@ FIXTURE_SETUP(chain)
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
 	ASSERT_EQ(0, netns_new());
 	ASSERT_EQ(0, enter_one_bucket());
-	listener = sock_listen(IPV4, "127.0.0.1", 7000);
-	other = sock_listen(IPV4, "127.0.0.1", 7001);
-	for (i = 0; i < CHAIN; i++) {
-		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.1", 0, &self->crowd[i]));
-		if (i % (CHAIN / BYSTANDERS) == 0)
-			ASSERT_EQ(0, sock_pair(other, IPV4, "127.0.0.1", 0,
-					       &self->bystander[next++]));
-	}
-	close(listener);
-	close(other);
+	ASSERT_EQ(0, file_write("/proc/sys/net/core/somaxconn", "8192"));
+	self->listener = sock_listen(IPV4, "127.0.0.1", 7000);
+	ASSERT_LE(0, self->listener);
+	ASSERT_EQ(0, listen(self->listener, 2 * CHILDREN));
+	self->other = sock_listen(IPV4, "127.0.0.1", 7001);
+	ASSERT_LE(0, self->other);
 	ASSERT_EQ(0, rule_new(&self->rule, "chain"));
-	ASSERT_EQ(0, rule_set(&self->rule, "dport", "7000"));
 }
 
 FIXTURE_TEARDOWN(chain)
@@ -284,10 +283,45 @@ FIXTURE_TEARDOWN(chain)
 	cgroup_remove(self->cgroup);
 }
 
+static int bystander_add(struct _test_data_chain *self, int i)
+{
+	return sock_pair(self->other, IPV4, "127.0.0.1", 0, &self->bystander[i]);
+}
+
+static bool bystanders_live(const struct _test_data_chain *self)
+{
+	bool live = true;
+	int i;
+
+	for (i = 0; i < BYSTANDERS; i++)
+		live = live && sock_talks(self->bystander[i].client,
+					  self->bystander[i].server);
+	return live;
+}
+
+/* How many were dropped, of just so many that matched. */
+static void expect_dropped(struct __test_metadata *_metadata, const struct rule *rule, long nr)
+{
+	struct rule_result result;
+
+	ASSERT_EQ(0, rule_result_read(rule, &result));
+	EXPECT_EQ(nr, result.matched);
+	EXPECT_EQ(nr, result.dropped);
+	EXPECT_EQ(0, result.failed);
+	EXPECT_EQ(0, result.remaining);
+}
+
+/* On one CPU, for each has its own lot. */
 static int commit_in_cgroup(const char *cgroup, const struct rule *rule)
 {
-	int ret = cgroup_set(cgroup, "cgroup.procs", "0");
+	cpu_set_t cpus;
+	int ret;
 
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return -errno;
+	ret = cgroup_set(cgroup, "cgroup.procs", "0");
 	return ret ? ret : rule_commit(rule);
 }
 
@@ -302,9 +336,17 @@ static long charged_at_most(const char *cgroup)
 /* Far more than a commit has in hand at a time: it comes back for the rest. */
 TEST_F_TIMEOUT(chain, is_dropped_whole_in_little_memory, 300)
 {
-	struct rule_result result;
-	int i, status;
+	struct pair *crowd = calloc(CHAIN, sizeof(*crowd));
+	int i, status, next = 0;
 	pid_t pid;
+
+	ASSERT_NE(NULL, crowd);
+	for (i = 0; i < CHAIN; i++) {
+		ASSERT_EQ(0, sock_pair(self->listener, IPV4, "127.0.0.1", 0, &crowd[i]));
+		if (i % (CHAIN / BYSTANDERS) == 0)
+			ASSERT_EQ(0, bystander_add(self, next++));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "dport", "7000"));
 
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -313,21 +355,41 @@ TEST_F_TIMEOUT(chain, is_dropped_whole_in_little_memory, 300)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
 
-	ASSERT_EQ(0, rule_result_read(&self->rule, &result));
-	EXPECT_EQ(CHAIN, result.matched);
-	EXPECT_EQ(CHAIN, result.dropped);
-	EXPECT_EQ(0, result.failed);
-	EXPECT_EQ(0, result.remaining);
+	expect_dropped(_metadata, &self->rule, CHAIN);
 	for (i = 0; i < CHAIN; i++) {
-		ASSERT_EQ(TCP_CLOSE, sock_state(self->crowd[i].client));
-		ASSERT_EQ(TCP_CLOSE, sock_state(self->crowd[i].server));
+		ASSERT_EQ(TCP_CLOSE, sock_state(crowd[i].client));
+		ASSERT_TRUE(WAIT_UNTIL(sock_state(crowd[i].server) == TCP_CLOSE));
 	}
-	for (i = 0; i < BYSTANDERS; i++)
-		ASSERT_TRUE(sock_talks(self->bystander[i].client, self->bystander[i].server));
-
+	EXPECT_TRUE(bystanders_live(self));
 	EXPECT_LT(0, charged_at_most(self->cgroup));
 	EXPECT_GT(CHARGE_MAX, charged_at_most(self->cgroup));
 	TH_LOG("%ld KiB at most", charged_at_most(self->cgroup) / 1024);
+	free(crowd);
+}
+
+/* More than that wait for their listener, so each look meets those again who do. */
+TEST_F_TIMEOUT(chain, of_children_is_dropped_whole, 300)
+{
+	int client[CHILDREN], i, next = 0;
+	struct end end;
+
+	ASSERT_EQ(0, end_of(self->listener, &end));
+	for (i = 0; i < CHILDREN; i++) {
+		client[i] = sock_new(IPV4);
+		ASSERT_LE(0, client[i]);
+		ASSERT_EQ(0, sock_connect(client[i], IPV4, &end));
+		if (i % (CHILDREN / BYSTANDERS) == 0)
+			ASSERT_EQ(0, bystander_add(self, next++));
+	}
+	ASSERT_EQ(0, rule_set(&self->rule, "sport", "7000"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "established"));
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) == CHILDREN));
+
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	expect_dropped(_metadata, &self->rule, CHILDREN);
+	for (i = 0; i < CHILDREN; i++)
+		ASSERT_TRUE(WAIT_UNTIL(sock_error(client[i]) == ECONNRESET));
+	EXPECT_TRUE(bystanders_live(self));
 }
 
 TEST_HARNESS_MAIN
