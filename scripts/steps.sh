@@ -7,25 +7,55 @@ set -u
 passed=0
 failed=0
 skipped=0
+besides=()
+processes=()
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'kill "${processes[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 
-# step COMMAND...: add up the results on its last line. A command without such a line is one result,
+# add_up STATUS LOG: add up the results on its last line. A command without such a line is one result,
 # and one that fails all the same is one more failure.
-step()
+add_up()
 {
-	local status counts
+	local status=$1 counts
 
-	echo "== $*"
-	"$@" </dev/null | tee "$log"
-	status=${PIPESTATUS[0]}
-	read -ra counts < <(tail -n 1 "$log" |
+	read -ra counts < <(tail -n 1 "$2" |
 		sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
 	[ ${#counts[@]} = 3 ] || counts=("$((status == 0))" 0 0)
 	[ "$status" = 0 ] || [ "${counts[1]}" != 0 ] || [ "${counts[2]}" != 0 ] || counts[1]=1
 	passed=$((passed + counts[0]))
 	failed=$((failed + counts[1]))
 	skipped=$((skipped + counts[2]))
+}
+
+# step COMMAND...
+step()
+{
+	echo "== $*"
+	"$@" </dev/null | tee "$log"
+	add_up "${PIPESTATUS[0]}" "$log"
+}
+
+# beside COMMAND...: begin a step of which join_besides says what it said. For what keeps one CPU busy.
+beside()
+{
+	besides+=("$*")
+	"$@" </dev/null >"$log.${#besides[@]}" 2>&1 &
+	processes+=("$!")
+}
+
+join_besides()
+{
+	local i status
+
+	for i in "${!besides[@]}"; do
+		echo "== ${besides[i]}"
+		wait "${processes[i]}"
+		status=$?
+		cat "$log.$((i + 1))"
+		add_up "$status" "$log.$((i + 1))"
+	done
+	besides=()
+	processes=()
 }
 
 # The last line, and the exit status.
