@@ -881,7 +881,7 @@ claim "cookbook: retransmitting into a dead peer" dead_peer_works
 claim "cookbook: peers that do not read" hoarders_are_dropped
 claim "cookbook: TIME_WAIT in the way of a bind" bind_works
 # Takes its time, and what is special about it does not depend on the kernel.
-if wants_shell bash; then
+if [ -z "${TCPDROP_BRIEF:-}" ]; then
 	claim "cookbook: three machines by Ansible" ansible_works
 fi
 run_claims

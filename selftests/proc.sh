@@ -1016,7 +1016,7 @@ columns=(
 # Those write line by line, and go on after a line that is refused.
 loops=(bash dash "busybox sh")
 
-# What programs do differently does not depend on the kernel, see TCPDROP_SHELLS: one of each kind.
+# What programs do differently does not depend on the kernel, see TCPDROP_BRIEF: one of each kind.
 keep_one_of_each()
 {
 	listings=("ss -tan" "cat $proc")
@@ -1029,7 +1029,7 @@ claim_whole_outputs()
 {
 	local listing writer shell
 
-	[ -z "${TCPDROP_SHELLS:-}" ] || keep_one_of_each
+	[ -z "${TCPDROP_BRIEF:-}" ] || keep_one_of_each
 	for listing in "${listings[@]}"; do
 		claim "$listing: straight into the file" drops_output "$listing" ""
 		claim "$listing: by gawk" drops_output "$listing" "gawk 1"

@@ -687,6 +687,8 @@ completes_words()
 in_own_namespaces "$@"
 the_command=$(find_command tcpdrop-rules)
 completion=${the_command%/*}/completion
+# All of them on the only kernel on which this runs.
+[ -n "${TCPDROP_BRIEF:-}" ] || TCPDROP_SHELLS=
 for shell in dash "busybox sh"; do
 	wants_shell "$shell" || continue
 	bin=$tmp/${shell// /-}
