@@ -57,10 +57,11 @@ static_assert(PINNED_MAX * sizeof(struct tcpdrop_batch_entry) <= 48 * 1024);
 #define CHILDREN_IN_A_ROW 256
 
 /*
- * Of a longer time between two looks no more counts: a virtual machine that is
- * moved, or has to wait for its host, has given no owner the time to let go.
+ * Of a longer time between two looks no more counts: a machine that does not let us look
+ * gives no owner the time to let go either, be it that more wants to run than it has
+ * CPUs, or that it is a virtual one that is moved or has to wait for its host.
  */
-#define STANDSTILL	((unsigned long)HZ / 10)
+#define STANDSTILL	((unsigned long)HZ / 25)
 
 /**
  * tcpdrop_dropper_init() - prepare to drop
