@@ -22,6 +22,7 @@ struct tcpdrop_mptcp;
  * @entry: the socket, on which the set has a reference, and its facts; without
  *         a socket the whole bucket
  * @bucket: where it was found
+ * @turns: how often its bucket has had another turn
  * @exact: the bucket was looked through for the ends of @entry alone, and is
  *         again if another object has them now
  * @failed: not to be tried again
@@ -37,6 +38,7 @@ struct tcpdrop_deferred {
 	struct hlist_node hash;
 	struct tcpdrop_batch_entry entry;
 	unsigned long bucket;
+	unsigned int turns;
 	bool exact;
 	bool failed;
 	bool unseen;

@@ -45,6 +45,9 @@
  */
 #define MAX_PASSES	8
 
+/* How many more turns a bucket has that is not settled by then: clients may connect without end. */
+#define MAX_TURNS	4
+
 /* How many sockets of a bucket are pinned at a time, so that a worker takes no more than 48 KiB. */
 #define PINNED_MAX	768
 
@@ -61,7 +64,7 @@ static_assert(PINNED_MAX * sizeof(struct tcpdrop_batch_entry) <= 48 * 1024);
  * gives no owner the time to let go either, be it that more wants to run than it has
  * CPUs, or that it is a virtual one that is moved or has to wait for its host.
  */
-#define STANDSTILL	((unsigned long)HZ / 25)
+#define STANDSTILL	(DIV_ROUND_UP(HZ, 25UL))
 
 /**
  * tcpdrop_dropper_init() - prepare to drop
@@ -284,12 +287,21 @@ static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_ent
 	}
 	it->exact = d->walk.ends;
 	it->failed = failed;
+	it->turns = d->turns;
 }
 
+/* After @turns it is left as it is. */
 static void defer_bucket(struct tcpdrop_dropper *d, unsigned long bucket,
-			 const struct tcpdrop_conn *ends)
+			 const struct tcpdrop_conn *ends, unsigned int turns)
 {
-	if (!tcpdrop_deferred_bucket(&d->deferred, bucket, ends))
+	struct tcpdrop_deferred *it;
+
+	if (turns == MAX_TURNS)
+		return;
+	it = tcpdrop_deferred_bucket(&d->deferred, bucket, ends);
+	if (it)
+		it->turns = turns + 1;
+	else
 		tcpdrop_drop_stop(d, -ENOMEM);
 }
 
@@ -358,7 +370,7 @@ static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
 		again = drop_pinned(d, bucket);
 	}
 	if (again && !tcpdrop_drop_is_done(d))
-		defer_bucket(d, bucket, d->walk.ends);
+		defer_bucket(d, bucket, d->walk.ends, d->turns);
 }
 
 /**
@@ -425,7 +437,7 @@ static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 			it->conn->dropped = true;
 		break;
 	case ABORT_GONE:
-		defer_bucket(d, it->bucket, it->exact ? &it->entry.conn : NULL);
+		defer_bucket(d, it->bucket, it->exact ? &it->entry.conn : NULL, it->turns);
 		break;
 	case ABORT_FAILED:
 		it->failed = true;
@@ -796,8 +808,10 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 
 	if (it->exact)
 		look_for(d, &it->entry.conn);
+	d->turns = it->turns;
 	tcpdrop_deferred_remove(&d->deferred, it);
 	tcpdrop_drop_bucket(d, bucket);
+	d->turns = 0;
 }
 
 static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
@@ -833,18 +847,25 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns
 			     tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_NOTHING));
 }
 
-/* Returns whether there is anything left to try. */
+/*
+ * Whatever is deferred meanwhile has its turn in the next round.  Returns whether there is
+ * anything left to try.
+ */
 static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
 		    struct tcpdrop_owner_net *net)
 {
-	struct tcpdrop_deferred *it, *next;
-	bool left = false;
+	struct tcpdrop_deferred *it, *next, *last;
+	bool is_last, left = false;
 
 	drop_children(d);
+	last = list_last_entry(&d->deferred.list, struct tcpdrop_deferred, list);
 	list_for_each_entry_safe(it, next, &d->deferred.list, list) {
 		if (!may_drop(d))
 			return false;
+		is_last = it == last;
 		try_again(d, conns, it, net);
+		if (is_last)
+			break;
 	}
 	list_for_each_entry(it, &d->deferred.list, list)
 		left = left || !it->failed;

@@ -53,6 +53,7 @@ struct tcpdrop_drop_result {
  * @err: why to stop before the end, or 0; may be shared by several droppers
  * @batch: the pinned sockets of the bucket at hand
  * @skip: how many of the next matches will not fit
+ * @turns: how often the bucket at hand has had another turn
  * @unborn: the bucket has a match that cannot be pinned yet
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
@@ -71,6 +72,7 @@ struct tcpdrop_dropper {
 	int *err;
 	struct tcpdrop_batch batch;
 	size_t skip;
+	unsigned int turns;
 	bool unborn;
 	struct tcpdrop_deferred_set deferred;
 	bool watches;

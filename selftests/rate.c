@@ -530,4 +530,96 @@ TEST_F(rate, owners_that_let_go_before_the_commit_is_back_lose_their_connection)
 	expect_all_dropped(_metadata, self);
 }
 
+/*
+ * Clients who come and go while a commit waits for the time of its next drop: of what a
+ * look finds in a bucket much has closed by then, so no look settles it.
+ */
+#define CHURNERS 4
+#define AT_A_TIME 32
+
+FIXTURE(churn)
+{
+	struct rule rule;
+	struct pair bystander;
+	pid_t churner[CHURNERS];
+};
+
+static void come_and_go(void)
+{
+	struct linger reset = { .l_onoff = 1 };
+	struct pair pair[AT_A_TIME];
+	int i, nr, listener;
+
+	listener = sock_listen(IPV4, SERVER, 0);
+	for (;;) {
+		/* One may be dropped before it is complete. */
+		for (nr = 0; nr < AT_A_TIME;)
+			nr += !sock_pair(listener, IPV4, CLIENTS, 0, &pair[nr]);
+		usleep(1000);
+		for (i = 0; i < AT_A_TIME; i++) {
+			setsockopt(pair[i].client, SOL_SOCKET, SO_LINGER, &reset,
+				   sizeof(reset));
+			close(pair[i].client);
+			close(pair[i].server);
+		}
+	}
+}
+
+FIXTURE_SETUP(churn)
+{
+	int i, listener;
+
+	REQUIRE_TCPDROP();
+	if (access("/proc/sys/net/ipv4/tcp_child_ehash_entries", F_OK))
+		KERNEL_HAS_NO("tables of a namespace's own");
+	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, file_write("/proc/sys/net/ipv4/tcp_child_ehash_entries", "2"));
+	ASSERT_EQ(0, netns_new());
+	listener = sock_listen(IPV4, SERVER, 7000);
+	ASSERT_LE(0, listener);
+	ASSERT_EQ(0, sock_pair(listener, IPV4, "127.6.0.3", 0, &self->bystander));
+	ASSERT_EQ(0, rule_new(&self->rule, "churn"));
+	ASSERT_EQ(0, rule_set(&self->rule, "saddr", CLIENTS));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "established"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "100"));
+	for (i = 0; i < CHURNERS; i++) {
+		self->churner[i] = fork();
+		ASSERT_LE(0, self->churner[i]);
+		if (!self->churner[i])
+			come_and_go();
+	}
+	ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) > 0));
+}
+
+FIXTURE_TEARDOWN(churn)
+{
+	int i;
+
+	for (i = 0; i < CHURNERS; i++) {
+		if (self->churner[i] <= 0)
+			continue;
+		kill(self->churner[i], SIGKILL);
+		waitpid(self->churner[i], NULL, 0);
+	}
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F_TIMEOUT(churn, of_clients_does_not_keep_a_commit_at_work, 120)
+{
+	pid_t pid = rule_commit_elsewhere(&self->rule);
+	int status;
+
+	ASSERT_LT(0, pid);
+	if (!WAIT_UNTIL(waitpid(pid, &status, WNOHANG) == pid)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		ASSERT_TRUE(false) TH_LOG("the commit goes on and on");
+	}
+	EXPECT_EQ(0, status);
+	EXPECT_LT(0, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_TRUE(sock_talks(self->bystander.client, self->bystander.server));
+	TH_LOG("%ld ms", rule_result(&self->rule, "elapsed_us") / 1000);
+}
+
 TEST_HARNESS_MAIN
