@@ -10,7 +10,7 @@ skipped=0
 besides=()
 processes=()
 log=$(mktemp)
-trap 'kill "${processes[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
+trap 'kill -- "${processes[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 
 # add_up STATUS LOG: add up the results on its last line. A command without such a line is one result,
 # and one that fails all the same is one more failure.
@@ -39,8 +39,8 @@ step()
 beside()
 {
 	besides+=("$*")
-	"$@" </dev/null >"$log.${#besides[@]}" 2>&1 &
-	processes+=("$!")
+	setsid "$@" </dev/null >"$log.${#besides[@]}" 2>"$log.${#besides[@]}.err" &
+	processes+=("-$!")
 }
 
 join_besides()
@@ -49,9 +49,9 @@ join_besides()
 
 	for i in "${!besides[@]}"; do
 		echo "== ${besides[i]}"
-		wait "${processes[i]}"
+		wait "${processes[i]#-}"
 		status=$?
-		cat "$log.$((i + 1))"
+		cat "$log.$((i + 1)).err" "$log.$((i + 1))"
 		add_up "$status" "$log.$((i + 1))"
 	done
 	besides=()
