@@ -3,6 +3,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNELS ?= 6.1
 DEB_DIR ?= ../tcpdrop-deb
 COVERAGE_DIR ?= ../tcpdrop-coverage
+BENCH_DIR ?= ../tcpdrop-bench
 
 all: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
@@ -29,7 +30,7 @@ demo:
 	scripts/demo
 
 bench:
-	scripts/bench
+	BENCH_DIR="$(abspath $(BENCH_DIR))" scripts/bench
 
 bench-selectors:
 	scripts/bench-selectors
@@ -76,7 +77,8 @@ help:
 	@echo 'shell          a virtual machine with the module and a prompt'
 	@echo 'kselftest      all selftests in a virtual machine: KERNELS="6.1 ..." TESTS="name ..."'
 	@echo 'kselftest-all  the same on all kernels, with a table at the end'
-	@echo 'bench          how fast it is, in a virtual machine'
+	@echo 'bench          how fast it is, and its rivals, in a virtual machine: a table, and CSV and plots'
+	@echo '               in ../tcpdrop-bench or BENCH_DIR'
 	@echo 'bench-selectors  what each selector costs, in instructions'
 	@echo 'bench-icount   how much work it is and for its rivals, in instructions: FULL=1 with more sockets,'
 	@echo '               CSV=FILE, BUDGET=1 fails where it is more than scripts/bench-budget says'
