@@ -9,8 +9,9 @@ failed=0
 skipped=0
 besides=()
 processes=()
+idle=()
 log=$(mktemp)
-trap 'kill -- "${processes[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
+trap 'kill -- "${processes[@]}" "${idle[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 
 # add_up STATUS LOG: add up the results on its last line. A command without such a line is one result,
 # and one that fails all the same is one more failure.
@@ -56,6 +57,14 @@ join_besides()
 	done
 	besides=()
 	processes=()
+}
+
+# meanwhile COMMAND...: have something ready for a later step, with what the others leave of the CPUs. If
+# it fails, that step fails too, and says why.
+meanwhile()
+{
+	setsid nice -n 19 "$@" </dev/null >/dev/null 2>&1 &
+	idle+=("-$!")
 }
 
 # The last line, and the exit status.
