@@ -640,10 +640,11 @@ claim_stacks()
 		claim "$options selects nothing ($shell)" "${under[@]}" drops_no_reno $options
 	done
 	for name in nonesuch any ANY none all '*' '!reno' +reno ,reno 'reno,cubic' 'reno cubic' \
-		RENO reno1 ren 'a name of many words' averyveryverylongname '../reno' "reno'"; do
+		RENO reno1 ren 'a name of many words' averyveryverylongname '../reno' "reno'" \
+		... -n -e -E -ne; do
 		claim "no stack is called '$name': silent ($shell)" "${under[@]}" drops_no_reno -S "$name"
 	done
-	for name in nonesuch any '!reno'; do
+	for name in nonesuch any '!reno' ... -n -e -E -ne; do
 		claim "no algorithm is called '$name': silent ($shell)" "${under[@]}" \
 			drops_no_reno -C "$name"
 	done

@@ -57,6 +57,8 @@ refuses_what_is_wrong()
 		dport=7001 state=all dport=7001
 	is_refused "an empty value" 'tcpdrop: daddr: no value' \
 		dport=7001 daddr=
+	is_refused "a value of blanks" 'tcpdrop: daddr: no value' \
+		dport=7001 'daddr= 	'
 	is_refused "a value of two lines" 'tcpdrop: dport: a value is a single line' \
 		$'dport=7001\n7002'
 	is_refused "no selector" 'tcpdrop: no selector is set; state=all is everything' max=5
@@ -904,6 +906,7 @@ refuses_in_container()
 	refused_there "max=7: Invalid argument" max=7
 	refused_there "dport: given twice" dport=7001 dport=7001
 	refused_there "daddr: no value" daddr= dport=7001
+	refused_there "daddr: no value" 'daddr= ' dport=7001
 	refused_there "more sockets match than max allows" dport=7001,7002 max=1
 	for option in -l -n -j -lj; do
 		refused_there "-l, -n and -j $configfs" "$option" dport=7001
@@ -912,6 +915,8 @@ refuses_in_container()
 
 takes_list_in_container()
 {
+	local item
+
 	make_container_of_nobody
 	cd "$tmp"
 	many_networks >list
@@ -922,6 +927,10 @@ takes_list_in_container()
 		"dport=$(printf '7999,%.0s' {1..817})7999"
 	: >list
 	refused_there "saddr: list has no items, and no items would be any" saddr=@list dport=7001
+	for item in any +127.0.0.2; do
+		echo "$item" >list
+		refused_there "saddr=@list dport=7001: Invalid argument" saddr=@list dport=7001
+	done
 	printf '# a\n127.0.0.2 ; b\r\n127.0.0.1,\n' >list
 	run in_container tcpdrop 'dport=7001, 7003 7004' saddr=@list
 	expect_success
