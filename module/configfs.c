@@ -354,7 +354,7 @@ static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
 	struct listing *listing;
 	ssize_t ret;
 
-	listing = kzalloc(sizeof(*listing), GFP_KERNEL);
+	listing = kzalloc(sizeof(*listing), GFP_KERNEL_ACCOUNT);
 	if (!listing)
 		return -ENOMEM;
 
@@ -647,7 +647,7 @@ static struct config_group *make_rule(struct config_group *parent, const char *n
 {
 	struct rule_item *ri;
 
-	ri = kzalloc(sizeof(*ri), GFP_KERNEL);
+	ri = kzalloc(sizeof(*ri), GFP_KERNEL_ACCOUNT);
 	if (!ri)
 		return ERR_PTR(-ENOMEM);
 

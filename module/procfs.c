@@ -486,7 +486,7 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 	if (!ns_capable(pf->net->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
 
-	page = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	page = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return -ENOMEM;
 	if (!mutex_lock_interruptible(&pf->writer.lock)) {
