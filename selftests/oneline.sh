@@ -59,6 +59,8 @@ refuses_what_is_wrong()
 		dport=7001 daddr=
 	is_refused "a value of blanks" 'tcpdrop: daddr: no value' \
 		dport=7001 'daddr= 	'
+	is_refused "nothing to be added" 'tcpdrop: daddr: no value' \
+		dport=7001 'daddr=+ '
 	is_refused "a value of two lines" 'tcpdrop: dport: a value is a single line' \
 		$'dport=7001\n7002'
 	is_refused "no selector" 'tcpdrop: no selector is set; state=all is everything' max=5
@@ -521,7 +523,7 @@ refuses_empty_list()
 	cd "$tmp"
 	: >list
 	expect_list_refused 'tcpdrop: saddr: list has no items, and no items would be any'
-	printf '# nothing\n\n;\n , \n' >list
+	printf '# nothing\n\n;\n , \n\v\f\n' >list
 	expect_list_refused 'tcpdrop: saddr: list has no items, and no items would be any'
 	run tcpdrop dport=7001 saddr=@-
 	expect_failure 'tcpdrop: saddr: standard input has no items, and no items would be any'

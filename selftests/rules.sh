@@ -223,6 +223,12 @@ refuses_what_is_wrong()
 	fails_with 'lists/block:3: daddr: "x": not an address' '[last]' 'daddr = @lists/block'
 	refuses 2 'daddr: lists/none has no items, and no items would be any' \
 		'[last]' 'daddr = @lists/none'
+	printf ' \v\f\n' >lists/blank
+	refuses 2 'daddr: lists/blank has no items, and no items would be any' \
+		'[last]' 'daddr = @lists/blank'
+	printf '# all\nany\n' >lists/any
+	fails_with 'lists/any:2: daddr: "any": not an address' '[last]' 'daddr = @lists/any'
+	refuses 2 'daddr: no value' '[last]' $'daddr = \v'
 	refuses 2 'lists/gone: No such file or directory' '[last]' 'daddr = @lists/gone'
 	refuses 2 'lists: Is a directory' '[last]' 'daddr = @lists'
 	refuses 2 'daddr: @ without a file' '[last]' 'daddr = @'
