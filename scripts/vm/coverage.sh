@@ -6,7 +6,7 @@
 # has_coverage SERIES: does that kernel count what runs, if the module is built for it?
 has_coverage()
 {
-	grep -q -s -x CONFIG_GCOV_KERNEL=y "$vm_dir/config/${1##*-}"
+	has_setting "$1" CONFIG_GCOV_KERNEL=y
 }
 
 # For the guest, behind the tests: what the kernel has counted, also in modules that have gone.
@@ -16,12 +16,17 @@ find /sys/kernel/debug/gcov -name "*.gcda" | while read -r file; do
 	cat "$file" >"/results/gcov/${file##*/}"
 done'
 
+# How much all selftests have to run, in percent, on the kernel that is there for it.
+least=(--fail-under-line 95 --fail-under-branch 90)
+
 # report_coverage SERIES BUILD COUNTS TO: the numbers on standard output, and as pages in the
 # directory TO. BUILD is where the module was compiled, COUNTS has what collect_coverage has left.
+# Fails if that is too little.
 report_coverage()
 {
-	local series=$1 build=$2 counts=$3 to=$4 dir
+	local series=$1 build=$2 counts=$3 to=$4 dir bounds=()
 
+	[ -n "${TESTS:-}" ] || [[ $series != *-gcov ]] || bounds=("${least[@]}")
 	need_host gcovr gcc-12
 	cp "$counts"/*.gcda "$build/"
 	# The kernel's headers have been named as from their own directory.
@@ -32,5 +37,5 @@ report_coverage()
 	gcovr --gcov-executable gcov-12 --root "$build" --exclude '.*\.mod\.c$' \
 		--exclude '.*/(include|arch)/.*' --exclude-unreachable-branches \
 		--html-details "$to/index.html" --html-title tcpdrop \
-		--txt "$to/coverage.txt" --branches --print-summary "$build"
+		--txt "$to/coverage.txt" --branches --print-summary "${bounds[@]}" "$build"
 }

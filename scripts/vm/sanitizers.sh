@@ -13,6 +13,12 @@ fragments()
 		END { for (i = 1; i <= n; i++) print line[names[i]] }'
 }
 
+# has_setting SERIES SETTING: does the flavour of that kernel ask for it?
+has_setting()
+{
+	grep -q -s -x "$2" "$vm_dir/config/${1##*-}"
+}
+
 # A setting that depends on another is dropped without a word: say which.
 configure()
 {
