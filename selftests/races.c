@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -284,13 +285,15 @@ static int step_lines(void)
 	return 0;
 }
 
-/* What a child does, and how it ends. */
+/* What a child does, and how it ends. It draws numbers of its own, the same ones each time. */
 static int with_child(int (*work)(void), int kill_after_us, pid_t *pid)
 {
+	unsigned int its = draw(UINT_MAX) + 1;
+
 	*pid = fork();
 	if (!*pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		drawn ^= getpid();
+		drawn = its;
 		_exit(work() ? 1 : 0);
 	}
 	if (*pid < 0)
