@@ -4,7 +4,7 @@
  *
  *	/sys/kernel/config/tcpdrop/
  *	  web/			mkdir makes a rule, rmdir removes it
- *	    saddr ... max	what the rule means (rw)
+ *	    saddr ... protect	what the rule means (rw)
  *	    rule		all that is set of these (ro)
  *	    count list		what it would drop now (ro)
  *	    commit		drop it (wo)
