@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -24,6 +25,7 @@
 
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
+#include "tcpdrop_fuse.h"
 #include "tcpdrop_host.h"
 #include "tcpdrop_probe.h"
 
@@ -51,6 +53,14 @@ static ssize_t use_readv(int fd, char *page)
 	struct iovec iov[] = { { &byte, 1 }, { page, 1 } };
 
 	return readv(fd, iov, 2);
+}
+
+static ssize_t use_preadv(int fd, char *page)
+{
+	char byte;
+	struct iovec iov[] = { { &byte, 1 }, { page, 1 } };
+
+	return preadv(fd, iov, 2, 3);
 }
 
 static ssize_t use_write(int fd, char *page)
@@ -82,6 +92,18 @@ static ssize_t use_splice(int fd, char *page)
 	if (fcntl(end[1], F_SETFL, 0))
 		return -1;
 	return splice(fd, NULL, end[1], NULL, 1, 0);
+}
+
+/* From a file that brings nothing, which comes before it is said that it cannot be done. */
+static ssize_t use_sendfile_from(int fd, char *page)
+{
+	return sendfile(fd, open(FUSE_FILE, O_RDONLY | O_CLOEXEC), NULL, 1);
+}
+
+/* To a file that takes nothing. */
+static ssize_t use_sendfile_to(int fd, char *page)
+{
+	return sendfile(open(FUSE_FILE, O_WRONLY | O_CLOEXEC), fd, NULL, 1);
 }
 
 struct user {
@@ -195,8 +217,19 @@ FIXTURE_VARIANT(stuck_user)
 {
 	use_t use[2];		/* of one open file, at a time */
 	bool faults[2];		/* whether it gets as far as the page */
+	int fuse;		/* how the pages are mapped if they are of a file of the user's */
 	bool by_path;		/* of another process */
 };
+
+/* By root if need be, before it becomes the user. */
+static int become_user_with_pages(struct pages *pages, int fuse)
+{
+	int ret = fuse ? 0 : pages_make(pages, 2);
+
+	if (!ret)
+		ret = user_become(USER);
+	return !ret && fuse ? fuse_pages_make(pages, 2, fuse) : ret;
+}
 
 static int attack(const struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
 {
@@ -206,9 +239,9 @@ static int attack(const struct attacker *attacker, const struct _fixture_variant
 	pid_t other;
 	int i, fd;
 
-	if (pages_make(&pages, 2))
+	if (become_user_with_pages(&pages, how->fuse))
 		return 2;
-	if (user_become(USER) || netns_new())
+	if (netns_new())
 		return 3;
 	say(attacker, 'n');
 	await(attacker);
@@ -298,6 +331,10 @@ FIXTURE_VARIANT_ADD(stuck_user, reads_vectors) {
 	.use = { use_readv }, .faults = { true },
 };
 
+FIXTURE_VARIANT_ADD(stuck_user, preads_vectors) {
+	.use = { use_preadv }, .faults = { true },
+};
+
 FIXTURE_VARIANT_ADD(stuck_user, writes) {
 	.use = { use_write }, .faults = { true },
 };
@@ -327,6 +364,38 @@ FIXTURE_VARIANT_ADD(stuck_user, splices_to_a_full_pipe) {
 	.use = { use_splice },
 };
 
+FIXTURE_VARIANT_ADD(stuck_user, reads_to_fuse) {
+	.use = { use_read }, .faults = { true }, .fuse = MAP_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_to_shared_fuse) {
+	.use = { use_read }, .faults = { true }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_vectors_to_fuse) {
+	.use = { use_readv }, .faults = { true }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes_from_fuse) {
+	.use = { use_write }, .faults = { true }, .fuse = MAP_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, writes_vectors_from_fuse) {
+	.use = { use_writev }, .faults = { true }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, reads_and_writes_with_fuse) {
+	.use = { use_pread, use_write }, .faults = { true, true }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, sends_from_fuse) {
+	.use = { use_sendfile_from }, .faults = { true }, .fuse = MAP_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, sends_to_fuse) {
+	.use = { use_sendfile_to }, .faults = { true }, .fuse = MAP_PRIVATE,
+};
+
 FIXTURE_VARIANT_ADD(stuck_user, does_nothing) { };
 
 FIXTURE_VARIANT_ADD(stuck_user, reads_by_the_path_of_another) {
@@ -345,6 +414,8 @@ FIXTURE_SETUP(stuck_user)
 	self->module = getenv("TCPDROP_KO");
 	if (!self->module)
 		SKIP(return, "TCPDROP_KO does not say where the module is");
+	if (variant->fuse && fuse_allow())
+		KERNEL_HAS_NO("FUSE");
 	self->probe = probe_new();
 	ASSERT_NE(NULL, self->probe);
 	ASSERT_EQ(0, conn_setup());
@@ -383,6 +454,25 @@ TEST_F_TIMEOUT(stuck_user, holds_up_nobody_and_leaves_nothing, 120)
 	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex(TIE)));
 	EXPECT_EQ(0, module_unload());
 	EXPECT_EQ(0, module_load(self->module));
+}
+
+/* It has no position that could be written to: so nobody waits for the page of such a write. */
+TEST(a_write_at_a_position_is_refused_before_its_page_is_looked_at)
+{
+	struct iovec iov[] = { { "#\n", 2 }, {} };
+	struct pages pages;
+	int fd;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, pages_make(&pages, 1));
+	iov[1] = (struct iovec){ pages_get(&pages, 0), 1 };
+	fd = open(PROC_FILE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-1, pwrite(fd, pages_get(&pages, 0), 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, pwritev(fd, iov, 2, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	close(fd);
 }
 
 /*

@@ -19,8 +19,8 @@
 
 /*
  * Pages that only userfaultfd brings, to this process, not to its children.
- * A user without rights has a FUSE mount for the same; made before
- * user_become() these need neither a daemon nor a sysctl.
+ * A user without rights has fuse_pages_make() for the same; made before
+ * user_become() these need neither a daemon nor a sysctl, and can be brought.
  */
 int pages_make(struct pages *pages, int count)
 {
@@ -55,7 +55,7 @@ bool pages_wait(const struct pages *pages)
 	struct uffd_msg msg;
 
 	return poll(&fault, 1, DEADLINE_MS) == 1 &&
-	       read(pages->faults, &msg, sizeof(msg)) == sizeof(msg);
+	       read(pages->faults, &msg, sizeof(msg)) > 0;
 }
 
 /* Bring a page, and so let go of who waits for it. */
