@@ -484,7 +484,6 @@ TEST(a_stuck_reader_of_a_list_holds_up_no_other_rule)
 	struct rule rule, other;
 	struct pages pages;
 	struct user user;
-	char path[600];
 	int status;
 	pid_t pid;
 
@@ -494,9 +493,8 @@ TEST(a_stuck_reader_of_a_list_holds_up_no_other_rule)
 	ASSERT_EQ(0, pages_make(&pages, 1));
 	ASSERT_EQ(0, rule_new(&rule, "harm-list"));
 	ASSERT_EQ(0, rule_set(&rule, "state", "all"));
-	snprintf(path, sizeof(path), "%s/list", rule.path);
 	user = (struct user){ .use = use_read, .page = pages_get(&pages, 0) };
-	user.fd = open(path, O_RDONLY | O_CLOEXEC);
+	user.fd = rule_open(&rule, "list", O_RDONLY);
 	ASSERT_LE(0, user.fd);
 	ASSERT_EQ(0, user_start(&user, &pages, true));
 

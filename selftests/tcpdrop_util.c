@@ -287,6 +287,14 @@ int rule_new(struct rule *rule, const char *name)
 	return mkdir(rule->path, 0755) ? -errno : 0;
 }
 
+/* For who does more with an attribute than rule_set() and rule_get(). */
+int rule_open(const struct rule *rule, const char *attr, int flags)
+{
+	int fd = open(rule_path(rule, attr), flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int rule_set(const struct rule *rule, const char *attr, const char *value)
 {
 	return file_write(rule_path(rule, attr), value);

@@ -83,6 +83,7 @@ bool tcpdrop_loaded(void);
 int kernel_taint(void);
 int kernel_has_warned(void);
 int rule_new(struct rule *rule, const char *name);
+int rule_open(const struct rule *rule, const char *attr, int flags);
 int rule_set(const struct rule *rule, const char *attr, const char *value);
 int rule_setf(const struct rule *rule, const char *attr, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

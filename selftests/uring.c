@@ -79,14 +79,6 @@ static void expect_before(struct __test_metadata *_metadata, const FIXTURE_DATA(
 		EXPECT_TRUE(sock_talks(self->before[i].fd, self->before[i].peer));
 }
 
-static int rule_open(const struct rule *rule, const char *attr, int flags)
-{
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/%s", rule->path, attr);
-	return open(path, flags | O_CLOEXEC);
-}
-
 TEST_F(uring, commits_nothing)
 {
 	struct rule_result result;
