@@ -57,6 +57,15 @@ is_built()
 	[ "$use" = sanitizer ] || [ "$use" = ci ]
 }
 
+# Whether the kernel of a name is such a one.
+is_sanitizer()
+{
+	local use version flavour suites compiler
+
+	kernel_row "$1"
+	is_built
+}
+
 # The newest release of a version and flavour, such as 6.1.0-56-cloud-amd64.
 newest_release()
 {
