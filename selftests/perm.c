@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +35,7 @@ struct attempt {
 	long count;
 	long list;
 	int commit;
+	int proc;
 };
 
 static int become_same(void)
@@ -65,6 +68,15 @@ static int become_root_with_net_admin_alone(void)
 	};
 
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+/* As a service that is given this capability: it has another user id, and rights over no file. */
+static int become_nobody_with_net_admin(void)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		return -errno;
+	return become_root_with_net_admin_alone();
 }
 
 static int become_root_elsewhere(void)
@@ -112,6 +124,16 @@ static bool is_of_the_past(const char *name)
 	return !strncmp(name, "result/", 7) || !strcmp(name, "last_error");
 }
 
+static int open_proc_file(void)
+{
+	int fd = open(PROC_FILE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 static void look_and_drop(struct attempt *attempt, const struct rule *rule)
 {
 	struct rule_files files;
@@ -121,6 +143,7 @@ static void look_and_drop(struct attempt *attempt, const struct rule *rule)
 	attempt->count = rule_count(rule);
 	attempt->list = list_lines(rule);
 	attempt->commit = rule_commit(rule);
+	attempt->proc = open_proc_file();
 	if (rule_files(rule, 0400, &files))
 		return;
 	for (i = 0; i < files.count; i++)
@@ -330,6 +353,7 @@ TEST_F(perm, nobody_neither_drops_nor_looks)
 	EXPECT_EQ(-EACCES, self->attempt->commit);
 	EXPECT_EQ(-EPERM, self->attempt->count);
 	EXPECT_EQ(-EPERM, self->attempt->list);
+	EXPECT_EQ(-EACCES, self->attempt->proc);
 	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
 	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
 }
@@ -349,26 +373,52 @@ TEST_F(perm, nobody_reads_what_the_last_commit_did)
 	EXPECT_LE(7, results);
 }
 
-static int nobody_makes_a_rule(void)
+static void expect_no_rule_made_or_removed(struct __test_metadata *_metadata,
+					   const struct rule *rule, int (*become)(void))
 {
-	struct rule rule;
-	int ret = become_nobody();
-
-	return ret ? ret : rule_new(&rule, "perm-nobody");
-}
-
-TEST_F(perm, nobody_makes_and_removes_no_rule)
-{
+	struct rule other;
 	int status;
 	pid_t pid;
 
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		_exit(nobody_makes_a_rule() == -EACCES &&
-		      rule_remove(&self->rule) == -EACCES ? 0 : 1);
+		_exit(!become() && rule_new(&other, "perm-nobody") == -EACCES &&
+		      rule_remove(rule) == -EACCES ? 0 : 1);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+TEST_F(perm, nobody_makes_and_removes_no_rule)
+{
+	expect_no_rule_made_or_removed(_metadata, &self->rule, become_nobody);
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
+/* The capability opens no file, and no directory, of root's. */
+TEST_F(perm, nobody_with_the_capability_looks_and_does_nothing_else)
+{
+	size_t i;
+
+	attempt_as(_metadata, self->attempt, become_nobody_with_net_admin,
+		   &self->rule, write_all);
+	for (i = 0; i < self->attrs.count; i++)
+		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
+			TH_LOG("%s", self->attrs.name[i]);
+		}
+	expect_no_rule_made_or_removed(_metadata, &self->rule, become_nobody_with_net_admin);
+
+	attempt_as(_metadata, self->attempt, become_nobody_with_net_admin,
+		   &self->rule, look_and_drop);
+	EXPECT_EQ(1, self->attempt->count);
+	EXPECT_EQ(1, self->attempt->list);
+	EXPECT_EQ(-EACCES, self->attempt->commit);
+	EXPECT_EQ(-EACCES, self->attempt->proc);
+	for (i = 0; i < self->readable.count; i++)
+		EXPECT_EQ(0, self->attempt->result[i]) {
+			TH_LOG("%s", self->readable.name[i]);
+		}
+	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
 	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
 }
 
