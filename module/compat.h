@@ -101,21 +101,14 @@ listen_bucket(struct inet_hashinfo *hashinfo, unsigned int bucket)
 #define TCPDROP_EHASH_GAP
 #endif
 
-/* Is a chain empty?  Where there is the gap, nothing but the lock can tell. */
-static inline bool ehash_is_empty(struct inet_hashinfo *hashinfo,
-				  const struct inet_ehash_bucket *head)
+/* Nothing but the lock can tell then whether it is. */
+static inline bool ehash_has_gap(void)
 {
-	bool empty = hlist_nulls_empty(&head->chain);
 #ifdef TCPDROP_EHASH_GAP
-	spinlock_t *lock = inet_ehash_lockp(hashinfo, head - hashinfo->ehash);
-
-	if (empty) {
-		spin_lock_bh(lock);
-		empty = hlist_nulls_empty(&head->chain);
-		spin_unlock_bh(lock);
-	}
+	return true;
+#else
+	return false;
 #endif
-	return empty;
 }
 
 /*

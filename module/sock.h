@@ -23,6 +23,15 @@ bool tcpdrop_sock_match_inside(const struct tcpdrop_rule *rule, const struct soc
 bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk,
 			  unsigned int state);
 
+static inline unsigned int tcpdrop_sock_state_of(const struct sock *sk, unsigned int state)
+{
+	if (state == TCP_TIME_WAIT)
+		return READ_ONCE(inet_twsk(sk)->tw_substate);
+	if (state == TCP_NEW_SYN_RECV)
+		return TCP_SYN_RECV;
+	return state;
+}
+
 /**
  * tcpdrop_sock_state() - in which state is a socket?
  * @sk: a socket of any kind, on which the caller has a reference or the lock of
@@ -34,13 +43,19 @@ bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk
  */
 static inline unsigned int tcpdrop_sock_state(const struct sock *sk)
 {
-	unsigned int state = inet_sk_state_load(sk);
+	return tcpdrop_sock_state_of(sk, inet_sk_state_load(sk));
+}
 
-	if (state == TCP_TIME_WAIT)
-		return READ_ONCE(inet_twsk(sk)->tw_substate);
-	if (state == TCP_NEW_SYN_RECV)
-		return TCP_SYN_RECV;
-	return state;
+/**
+ * tcpdrop_sock_state_locked() - the same, for who reads nothing that the state promises
+ * @sk: a socket of any kind
+ *
+ * Context: under the lock of the socket's bucket.
+ * Return: as tcpdrop_sock_state().
+ */
+static inline unsigned int tcpdrop_sock_state_locked(const struct sock *sk)
+{
+	return tcpdrop_sock_state_of(sk, READ_ONCE(sk->sk_state));
 }
 
 /**

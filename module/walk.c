@@ -9,7 +9,9 @@
  * lives as long as the pass, and sees it once.  (One in SYN_SENT whose address
  * ip_dynaddr changes is another connection to us.)
  */
+#include <linux/bits.h>
 #include <linux/kernel.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -36,7 +38,7 @@
 #include "walk.h"
 
 /* How many buckets are looked through between two chances to reschedule. */
-#define BUCKETS_AT_ONCE	256
+#define BUCKETS_AT_ONCE	512
 
 /*
  * How many of them with bottom halves off, which have to wait meanwhile; a chain
@@ -44,6 +46,10 @@
  */
 #define BUCKETS_IN_A_ROW 64
 #define SOCKETS_IN_A_ROW 256
+
+/* How many buckets are looked through under one lock; a chain after so many sockets is the last. */
+#define GROUP_MAX	32U
+#define SOCKETS_AT_A_LOCK 32
 
 #define BATCH_MIN	64
 
@@ -100,9 +106,30 @@ static unsigned long part_end(const struct tcpdrop_walk *walk,
 							  walk->end;
 }
 
-static unsigned int table_bucket(const struct tcpdrop_part *part, unsigned long bucket)
+/*
+ * The established table has fewer locks than buckets: each lock is that of every so
+ * many-th bucket.  To take a lock costs as much as to look at a socket, so a walk takes
+ * it once for up to GROUP_MAX of its buckets, which follow each other in the walk's
+ * numbers.  A block of the table, in which each lock has one such group, is done before
+ * the next, so what the CPU has fetched is used while it has it.
+ */
+static void group_buckets(struct tcpdrop_part *part)
 {
-	return part->first + (bucket - part->start);
+	unsigned int locks = part->hashinfo->ehash_locks_mask + 1;
+
+	part->stride = locks;
+	part->order = ilog2(min(ehash_size(part->hashinfo) / locks, GROUP_MAX));
+}
+
+/* A bucket of the established table by its number, counted from the first of the part. */
+static struct inet_ehash_bucket *established_bucket(const struct tcpdrop_part *part,
+						    unsigned int number)
+{
+	unsigned int in_group = number & (BIT(part->order) - 1);
+	unsigned int in_block = number & ((part->stride << part->order) - 1);
+
+	return part->hashinfo->ehash + part->first + (number - in_block) +
+	       (in_block >> part->order) + in_group * part->stride;
 }
 
 /* Where a namespace has its connections, or may have those with given ends. */
@@ -114,6 +141,7 @@ static struct tcpdrop_part part_of(const struct net *net, const struct tcpdrop_c
 		.hashinfo = hashinfo,
 		.net = net,
 		.first = ends ? ends_hash(net, ends) & hashinfo->ehash_mask : 0,
+		.stride = 1,
 	};
 }
 
@@ -167,6 +195,8 @@ static void number_parts(struct tcpdrop_walk *walk, struct tcpdrop_part *parts,
 	for (i = 0; i < walk->nr_parts; i++) {
 		parts[i].start = walk->end;
 		walk->end += ends ? 1 : ehash_size(parts[i].hashinfo);
+		if (!ends)
+			group_buckets(&parts[i]);
 	}
 }
 
@@ -369,34 +399,45 @@ static bool is_of_walk(const struct tcpdrop_walk *walk, const struct tcpdrop_par
 	return part->net ? net == part->net : tcpdrop_nets_have(&walk->nets, net);
 }
 
-/* Most sockets get no further than this, which reads nothing but struct sock_common. */
-static __always_inline bool may_match(const struct tcpdrop_walk *walk,
-				      const struct tcpdrop_part *part, const struct sock *sk,
-				      unsigned int state)
-{
-	return tcpdrop_sock_may_match(walk->rule, sk, state) &&
-	       is_of_walk(walk, part, sock_net(sk));
-}
+/**
+ * struct look - what is done with the sockets of a part
+ * @walk: the walk
+ * @part: the part
+ * @visit: called for each socket that matches
+ * @arg: passed on to @visit
+ */
+struct look {
+	const struct tcpdrop_walk *walk;
+	const struct tcpdrop_part *part;
+	tcpdrop_walk_visit_t visit;
+	void *arg;
+};
 
-/* Returns whether it matches, and was visited. Not inline, so that its callers are short. */
-static noinline bool visit_match(const struct tcpdrop_walk *walk, struct sock *sk,
-				 unsigned int state, tcpdrop_walk_visit_t visit, void *arg)
+/* What was within the bounds; returns whether it matches, and was visited. */
+static noinline bool visit_match(const struct look *look, struct sock *sk, unsigned int state)
 {
+	const struct tcpdrop_walk *walk = look->walk;
+
+	if (!is_of_walk(walk, look->part, sock_net(sk)))
+		return false;
 	if (walk->ends && !tcpdrop_sock_has_ends(sk, walk->ends))
 		return false;
 	if (!tcpdrop_sock_match_inside(walk->rule, sk, state))
 		return false;
 	if (!walk->exempt && is_exempt(walk, sk, state))
 		return false;
-	visit(sk, state, arg);
+	look->visit(sk, state, look->arg);
 	return true;
 }
 
-/* Visits what matches; returns whether anything did. Counts in @seen what it has looked at. */
-static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
-				       const struct tcpdrop_part *part,
-				       struct hlist_nulls_head *chain, unsigned int *seen,
-				       tcpdrop_walk_visit_t visit, void *arg)
+/*
+ * Visits what matches; returns whether anything did.  Counts in @seen what it has looked
+ * at.  Most sockets get no further than to the bounds, for which nothing but their struct
+ * sock_common is read, and all that this takes is in registers.
+ */
+static __always_inline bool walk_chain(const struct look *look,
+				       const struct tcpdrop_rule *rule,
+				       struct hlist_nulls_head *chain, unsigned int *seen)
 {
 	struct hlist_nulls_node *node;
 	unsigned int state;
@@ -405,25 +446,10 @@ static __always_inline bool walk_chain(const struct tcpdrop_walk *walk,
 
 	sk_nulls_for_each(sk, node, chain) {
 		++*seen;
-		state = tcpdrop_sock_state(sk);
-		if (unlikely(may_match(walk, part, sk, state)))
-			any |= visit_match(walk, sk, state, visit, arg);
+		state = tcpdrop_sock_state_locked(sk);
+		if (unlikely(tcpdrop_sock_may_match(rule, sk, state)))
+			any |= visit_match(look, sk, state);
 	}
-	return any;
-}
-
-/* With bottom halves off. */
-static __always_inline bool walk_established(const struct tcpdrop_walk *walk,
-					     const struct tcpdrop_part *part,
-					     unsigned int bucket, unsigned int *seen,
-					     tcpdrop_walk_visit_t visit, void *arg)
-{
-	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, bucket);
-	bool any;
-
-	spin_lock(lock);
-	any = walk_chain(walk, part, &part->hashinfo->ehash[bucket].chain, seen, visit, arg);
-	spin_unlock(lock);
 	return any;
 }
 
@@ -431,86 +457,155 @@ static __always_inline bool walk_established(const struct tcpdrop_walk *walk,
  * Bottom halves stay on, as everywhere that the kernel takes this lock: on
  * PREEMPT_RT turning them off is a lock too, which ranks below this one.
  */
-static bool walk_listeners(const struct tcpdrop_walk *walk, const struct tcpdrop_part *part,
-			   unsigned int bucket, tcpdrop_walk_visit_t visit, void *arg)
+static bool walk_listeners(const struct look *look, unsigned int bucket)
 {
-	struct inet_listen_hashbucket *listeners = listen_bucket(part->hashinfo, bucket);
+	struct inet_listen_hashbucket *listeners = listen_bucket(look->part->hashinfo, bucket);
 	unsigned int seen = 0;
 	bool any;
 
 	spin_lock(&listeners->lock);
-	any = walk_chain(walk, part, &listeners->nulls_head, &seen, visit, arg);
+	any = walk_chain(look, look->walk->rule, &listeners->nulls_head, &seen);
 	spin_unlock(&listeners->lock);
 	return any;
 }
 
-/* Several at a time, since most of a large table is empty. */
-static unsigned int skip_empty(struct inet_hashinfo *hashinfo, unsigned int bucket,
-			       unsigned int end)
-{
-	const struct inet_ehash_bucket *head = &hashinfo->ehash[bucket];
-	const struct inet_ehash_bucket *stop = &hashinfo->ehash[end];
+/**
+ * struct cursor - a place in the established table
+ * @number: the walk's number of the bucket, counted from the first of the part
+ * @bucket: the bucket
+ */
+struct cursor {
+	unsigned int number;
+	struct inet_ehash_bucket *bucket;
+};
 
-	while (stop - head >= 4 &&
-	       ehash_is_empty(hashinfo, head) && ehash_is_empty(hashinfo, head + 1) &&
-	       ehash_is_empty(hashinfo, head + 2) && ehash_is_empty(hashinfo, head + 3))
-		head += 4;
-	while (head < stop && ehash_is_empty(hashinfo, head))
-		head++;
-	return head - hashinfo->ehash;
+/* One past the last bucket that has the lock of a given one and follows it. */
+static unsigned int group_end(const struct tcpdrop_part *part, unsigned int number,
+			      unsigned int end)
+{
+	return min(end, (number | (BIT(part->order) - 1)) + 1);
 }
 
-/* They return the first bucket that had a match, or @end; the numbers are the table's. */
-
-static noinline unsigned int established_next(const struct tcpdrop_walk *walk,
-					      const struct tcpdrop_part *part,
-					      unsigned int bucket, unsigned int end,
-					      tcpdrop_walk_visit_t visit, void *arg)
+/* Behind a group comes that of the next lock or, behind the last of a block, the next block. */
+static __always_inline void leave_group(const struct tcpdrop_part *part, struct cursor *at)
 {
-	struct inet_hashinfo *hashinfo = part->hashinfo;
-	unsigned int last, seen;
-	bool any = false;
+	unsigned int block = part->stride << part->order;
 
-	for (;;) {
-		bucket = skip_empty(hashinfo, bucket, end);
-		if (bucket == end)
-			return end;
-		last = min(end, bucket + BUCKETS_IN_A_ROW);
-		seen = 0;
-		local_bh_disable();
-		for (; bucket < last && seen < SOCKETS_IN_A_ROW; bucket++) {
-			if (ehash_is_empty(hashinfo, &hashinfo->ehash[bucket]))
-				continue;
-			any = walk_established(walk, part, bucket, &seen, visit, arg);
-			if (any)
-				break;
+	if (at->number & (BIT(part->order) - 1))
+		return;
+	at->bucket -= at->number & (block - 1) ? block : part->stride;
+	at->bucket++;
+}
+
+static bool is_empty(const struct inet_ehash_bucket *head)
+{
+	/* Tested in place, unlike by READ_ONCE(): half of what an empty bucket costs. */
+	return is_a_nulls(data_race(head->chain.first));
+}
+
+/*
+ * Several at a time, since most of a large table is empty.  Where an empty bucket may be
+ * none every lock has to be taken.
+ */
+static __always_inline void skip_empty(const struct tcpdrop_part *part, struct cursor *at,
+				       unsigned int end)
+{
+	size_t stride = part->stride;
+	unsigned int stop;
+
+	while (at->number != end && !ehash_has_gap()) {
+		stop = group_end(part, at->number, end);
+		while (stop - at->number >= 4 &&
+		       is_empty(at->bucket) && is_empty(at->bucket + stride) &&
+		       is_empty(at->bucket + 2 * stride) && is_empty(at->bucket + 3 * stride)) {
+			at->number += 4;
+			at->bucket += 4 * stride;
 		}
-		local_bh_enable();
-		if (any)
-			return bucket;
+		for (; at->number != stop; at->number++, at->bucket += stride)
+			if (!is_empty(at->bucket))
+				return;
+		leave_group(part, at);
 	}
 }
 
-static unsigned int listeners_next(const struct tcpdrop_walk *walk,
-				   const struct tcpdrop_part *part, unsigned int bucket,
-				   unsigned int end, tcpdrop_walk_visit_t visit, void *arg)
+/*
+ * Looks through buckets of one lock up to the first that has a match, with bottom halves
+ * off, and leaves @at one past the last of them.  Returns whether there is a match.
+ */
+static __always_inline bool walk_group(const struct look *look, struct cursor *at,
+				       unsigned int end, unsigned int *seen)
+{
+	const struct tcpdrop_part *part = look->part;
+	const struct tcpdrop_rule *rule = look->walk->rule;
+	spinlock_t *lock = inet_ehash_lockp(part->hashinfo,
+					    at->bucket - part->hashinfo->ehash);
+	unsigned int stop = group_end(part, at->number, end);
+	unsigned int enough = *seen + SOCKETS_AT_A_LOCK;
+	size_t stride = part->stride;
+	bool any = false;
+
+	spin_lock(lock);
+	for (; at->number != stop && !any; at->number++, at->bucket += stride) {
+		if (is_empty(at->bucket))
+			continue;
+		any = walk_chain(look, rule, &at->bucket->chain, seen);
+		if (*seen >= enough)
+			stop = at->number + 1;
+	}
+	spin_unlock(lock);
+	leave_group(part, at);
+	return any;
+}
+
+/*
+ * They return the first bucket that had a match, or @end; the numbers are the walk's, but
+ * counted from the first of the part.
+ */
+
+static noinline unsigned int established_next(const struct look *look, unsigned int number,
+					      unsigned int end)
+{
+	const struct tcpdrop_part *part = look->part;
+	struct cursor at = { number, established_bucket(part, number) };
+	unsigned int last, seen;
+	bool any = false;
+
+	while (!any) {
+		skip_empty(part, &at, end);
+		if (at.number == end)
+			return end;
+		last = min(end, at.number + BUCKETS_IN_A_ROW);
+		seen = 0;
+		local_bh_disable();
+		do
+			any = walk_group(look, &at, last, &seen);
+		while (!any && at.number != last && seen < SOCKETS_IN_A_ROW);
+		local_bh_enable();
+	}
+	return at.number - 1;
+}
+
+static unsigned int listeners_next(const struct look *look, unsigned int bucket,
+				   unsigned int end)
 {
 	struct hlist_nulls_head *chain;
 
 	for (; bucket < end; bucket++) {
-		chain = &listen_bucket(part->hashinfo, bucket)->nulls_head;
-		if (!hlist_nulls_empty(chain) && walk_listeners(walk, part, bucket, visit, arg))
+		chain = &listen_bucket(look->part->hashinfo, bucket)->nulls_head;
+		if (!hlist_nulls_empty(chain) && walk_listeners(look, bucket))
 			break;
 	}
 	return bucket;
 }
 
 static unsigned int part_next(const struct tcpdrop_walk *walk,
-			      const struct tcpdrop_part *part, unsigned int bucket,
+			      const struct tcpdrop_part *part, unsigned int number,
 			      unsigned int end, tcpdrop_walk_visit_t visit, void *arg)
 {
-	return part->listeners ? listeners_next(walk, part, bucket, end, visit, arg) :
-				 established_next(walk, part, bucket, end, visit, arg);
+	const struct look look = { walk, part, visit, arg };
+
+	return part->listeners ? listeners_next(&look, number, end) :
+				 established_next(&look, number, end);
 }
 
 /**
@@ -526,9 +621,9 @@ void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
 {
 	const struct tcpdrop_part *part = walk_part(walk, bucket);
-	unsigned int first = table_bucket(part, bucket);
+	unsigned int number = bucket - part->start;
 
-	part_next(walk, part, first, first + 1, visit, arg);
+	part_next(walk, part, number, number + 1, visit, arg);
 }
 
 /**
@@ -554,7 +649,7 @@ unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long b
 		cond_resched();
 		part = walk_part(walk, bucket);
 		nr = min(part_end(walk, part) - bucket, (unsigned long)BUCKETS_AT_ONCE);
-		first = table_bucket(part, bucket);
+		first = bucket - part->start;
 		next = part_next(walk, part, first, first + nr, visit, arg);
 		if (next < first + nr)
 			return bucket + (next - first);

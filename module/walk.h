@@ -21,6 +21,8 @@ struct sock;
  * @net: the only namespace whose sockets count there, NULL for all that are held
  * @start: the number by which the walk knows the first of them
  * @first: the number by which the table knows it
+ * @stride: of the established table, so far apart are those that follow each other
+ * @order: as many as 2 to the power of this, which have one lock
  * @listeners: they are of the listeners' table
  */
 struct tcpdrop_part {
@@ -28,6 +30,8 @@ struct tcpdrop_part {
 	const struct net *net;
 	unsigned long start;
 	unsigned int first;
+	unsigned int stride;
+	unsigned int order;
 	bool listeners;
 };
 
