@@ -31,8 +31,8 @@
 /* How many sockets the committing task drops before it calls for help. */
 #define ENOUGH_FOR_ONE	256
 
-/* How many parts it looks through before it does: a millisecond's work or so. */
-#define PARTS_FOR_ONE	32
+/* How many parts it looks through before it does: a fraction of a millisecond. */
+#define PARTS_FOR_ONE	8
 
 /* More workers would take the machine away from what it is there for. */
 #define MAX_WORKERS	8U
