@@ -28,13 +28,18 @@
 /* How many more chances one load of the module may have than another. */
 #define SPARE_CHANCES 10
 
+/* How often an operation is done of which chances are taken by lot, this many in a hundred. */
+#define LOTS 100
+#define LOT_PERCENT "5"
+
 /*
- * The operation of a task in which the @nth chance to fail is taken; see the
- * kernel's Documentation/fault-injection/fault-injection.rst.
+ * The operation of a task in which the @nth chance to fail is taken, or some are
+ * by lot; see the kernel's Documentation/fault-injection/fault-injection.rst.
  */
 struct fault {
 	int fd;
 	int nth;
+	bool by_lot;
 	bool hit;	/* the operation had as many chances */
 	int hits;
 	int errors;
@@ -50,6 +55,10 @@ static const char *const settings[][2] = {
 	{ DEBUG_DIR "fail_usercopy/verbose", "0" },
 };
 
+static const char *const by_lot[][2] = {
+	{ "task-filter", "Y" }, { "times", "-1" }, { "probability", LOT_PERCENT },
+};
+
 static int fault_begin(struct fault *fault)
 {
 	memset(fault, 0, sizeof(*fault));
@@ -57,9 +66,33 @@ static int fault_begin(struct fault *fault)
 	return fault->fd < 0 ? -errno : 0;
 }
 
+/* Of the operations of this task that come, but for the last. */
+static int fault_begin_by_lot(struct fault *fault)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	char path[128];
+	size_t i, j;
+	int ret;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		for (j = 0; j < ARRAY_LEN(by_lot); j++) {
+			snprintf(path, sizeof(path), DEBUG_DIR "%s/%s", kinds[i], by_lot[j][0]);
+			ret = file_write(path, by_lot[j][1]);
+			if (ret)
+				return ret;
+		}
+	}
+	close(fault->fd);
+	*fault = (struct fault){ .by_lot = true };
+	fault->fd = open("/proc/thread-self/make-it-fail", O_RDWR | O_CLOEXEC);
+	return fault->fd < 0 ? -errno : 0;
+}
+
 /* Is there a next chance? Not if the last operation had fewer. */
 static bool fault_next(struct fault *fault)
 {
+	if (fault->by_lot)
+		return fault->nth++ <= LOTS;
 	if (fault->nth && !fault->hit) {
 		close(fault->fd);
 		return false;
@@ -70,9 +103,20 @@ static bool fault_next(struct fault *fault)
 /* The operation begins. */
 static void fault_arm(const struct fault *fault)
 {
+	int value = fault->by_lot ? fault->nth <= LOTS : fault->nth;
 	char text[16];
 
-	pwrite(fault->fd, text, snprintf(text, sizeof(text), "%d", fault->nth), 0);
+	pwrite(fault->fd, text, snprintf(text, sizeof(text), "%d", value), 0);
+}
+
+/* To say that it has ended may fail as well. Which chances were taken nobody says. */
+static void lot_end(struct fault *fault, int ret)
+{
+	while (pwrite(fault->fd, "0", 1, 0) != 1)
+		;
+	fault->hit = fault->nth <= LOTS;
+	fault->hits += fault->hit;
+	fault->errors += ret != 0;
 }
 
 /* It has ended with @ret. The chance may have been that of this look. */
@@ -80,6 +124,10 @@ static void fault_end(struct fault *fault, int ret)
 {
 	char text[16] = "";
 
+	if (fault->by_lot) {
+		lot_end(fault, ret);
+		return;
+	}
 	fault->hit = pread(fault->fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
 	if (!fault->hit)
 		pwrite(fault->fd, "0", 1, 0);
@@ -392,6 +440,12 @@ TEST_F(faults, a_commit_by_process_in_all_namespaces_tells_what_it_has_done)
 	drop_by_commits(_metadata, self, true);
 }
 
+TEST_F(faults, of_which_there_are_several_in_a_commit_it_tells_what_it_has_done)
+{
+	ASSERT_EQ(0, fault_begin_by_lot(&self->fault));
+	drop_by_commits(_metadata, self, true);
+}
+
 /* What is shown is protected, and nothing else. */
 TEST_F(faults, what_protects_is_written_or_not)
 {
@@ -472,6 +526,12 @@ TEST_F(faults, lines_are_carried_out_or_refused)
 TEST_F(faults, a_line_that_is_a_rule_is_carried_out_or_refused)
 {
 	drop_by_lines(_metadata, self, true);
+}
+
+TEST_F(faults, of_which_there_are_several_in_lines_leave_none_half_done)
+{
+	ASSERT_EQ(0, fault_begin_by_lot(&self->fault));
+	drop_by_lines(_metadata, self, false);
 }
 
 /* How often a load of the module has come to its own part. */
