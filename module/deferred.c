@@ -46,7 +46,7 @@ static int use_bits(struct tcpdrop_deferred_set *set, unsigned int bits, gfp_t g
 {
 	struct hlist_head *hash;
 
-	hash = kvcalloc(1UL << bits, sizeof(*hash), GFP_KERNEL_ACCOUNT | gfp);
+	hash = kvcalloc(1UL << bits, sizeof(*hash), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | gfp);
 	if (!hash)
 		return -ENOMEM;
 	kvfree(set->hash);
@@ -62,7 +62,7 @@ static int make_hash(struct tcpdrop_deferred_set *set, size_t nr)
 	if (!set->hash && use_bits(set, DEFERRED_BITS, 0))
 		return -ENOMEM;
 	if (nr >> set->bits >= DEFERRED_CROWD)
-		use_bits(set, fls_long(nr), __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+		use_bits(set, fls_long(nr), __GFP_RETRY_MAYFAIL);
 	return 0;
 }
 

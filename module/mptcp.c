@@ -163,7 +163,8 @@ static struct tcpdrop_mptcp *add(struct tcpdrop_mptcp_set *set, struct sock *sk)
 static int note(struct tcpdrop_mptcp_set *set, struct tcpdrop_deferred *it, struct sock *sk)
 {
 	if (!set->hash)
-		set->hash = kvcalloc(1 << MPTCP_BITS, sizeof(*set->hash), GFP_KERNEL_ACCOUNT);
+		set->hash = kvcalloc(1 << MPTCP_BITS, sizeof(*set->hash),
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!set->hash)
 		return -ENOMEM;
 

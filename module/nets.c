@@ -112,7 +112,7 @@ static int make_room(struct tcpdrop_nets *nets, size_t more)
 
 	kvfree(nets->v);
 	nets->cap = 0;
-	nets->v = kvmalloc_array(cap, sizeof(*nets->v), GFP_KERNEL_ACCOUNT);
+	nets->v = kvmalloc_array(cap, sizeof(*nets->v), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!nets->v)
 		return -ENOMEM;
 	nets->cap = cap;

@@ -96,7 +96,7 @@ static void insert_late(struct tcpdrop_ranges *set)
 	size_t nr = set->nr - set->sorted;
 	struct tcpdrop_key_range *late;
 
-	late = kvmalloc_array(nr, sizeof(*late), GFP_KERNEL_ACCOUNT);
+	late = kvmalloc_array(nr, sizeof(*late), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!late) {
 		sort_all(set);
 		return;
@@ -143,7 +143,7 @@ int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
 	if (cap > INT_MAX / sizeof(*v))
 		return -ENOMEM;
-	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
+	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!v)
 		return -ENOMEM;
 

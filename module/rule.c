@@ -937,7 +937,7 @@ static int parse_path(const struct token *token, char **path, const char **reaso
 	*reason = "not an absolute path";
 	if (!token->len || *token->text != '/')
 		return -EINVAL;
-	*path = kvmalloc_array(token->len + 1, 1, GFP_KERNEL_ACCOUNT);
+	*path = kvmalloc_array(token->len + 1, 1, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!*path)
 		return -ENOMEM;
 	copy_path(*path, token->text, token->len);
@@ -1407,7 +1407,7 @@ static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule 
 	if (!src->cgroup_path)
 		return 0;
 	size = strnlen(src->cgroup_path, LINE_LIMIT) + 1;
-	dst->cgroup_path = kvmalloc_array(size, 1, GFP_KERNEL_ACCOUNT);
+	dst->cgroup_path = kvmalloc_array(size, 1, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!dst->cgroup_path)
 		return -ENOMEM;
 	memcpy(dst->cgroup_path, src->cgroup_path, size);

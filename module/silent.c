@@ -145,7 +145,8 @@ static int mute_children(struct tcpdrop_silence *silence, struct sock *listener)
 	struct sock *child;
 	int ret = 0;
 
-	silence->children = kvcalloc(max, sizeof(*silence->children), GFP_KERNEL_ACCOUNT);
+	silence->children = kvcalloc(max, sizeof(*silence->children),
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!silence->children)
 		return -ENOMEM;
 

@@ -32,7 +32,7 @@ int tcpdrop_text_reserve(struct tcpdrop_text *text, size_t more)
 	cap = max_t(size_t, TEXT_MIN, 2 * (text->len + more));
 	if (cap > INT_MAX)
 		return -EFBIG;
-	buf = kvmalloc_array(cap, 1, GFP_KERNEL_ACCOUNT);
+	buf = kvmalloc_array(cap, 1, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!buf)
 		return -ENOMEM;
 

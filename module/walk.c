@@ -174,7 +174,8 @@ static int make_parts(struct tcpdrop_walk *walk, const struct tcpdrop_conn *ends
 	size_t i;
 
 	/* One more for the listeners. */
-	walk->parts = kvmalloc_array(nets->nr + 1, sizeof(*walk->parts), GFP_KERNEL_ACCOUNT);
+	walk->parts = kvmalloc_array(nets->nr + 1, sizeof(*walk->parts),
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!walk->parts)
 		return -ENOMEM;
 
@@ -903,7 +904,7 @@ int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most)
 	struct tcpdrop_batch_entry *v;
 
 	tcpdrop_batch_empty(batch);
-	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT);
+	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!v)
 		return -ENOMEM;
 

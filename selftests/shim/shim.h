@@ -53,6 +53,7 @@ typedef uint32_t __be32;
 
 #define GFP_KERNEL 0
 #define GFP_KERNEL_ACCOUNT 0
+#define __GFP_NOWARN 0
 
 /* How many allocations succeed before one fails; negative: all do. */
 extern long shim_allocations;
