@@ -256,23 +256,29 @@ static const char *parse_byte(const char *p, u32 *byte)
 	return p;
 }
 
-static int parse_ipv4(const char *text, struct tcpdrop_range_key *key)
+/* Returns what is behind the address, or NULL. */
+static const char *take_ipv4(const char *text, struct tcpdrop_range_key *key)
 {
 	u32 addr = 0, byte;
 	unsigned int i;
 
 	for (i = 0; i < 4; i++) {
 		if (i && *text++ != '.')
-			return -EINVAL;
+			return NULL;
 		text = parse_byte(text, &byte);
 		if (!text)
-			return -EINVAL;
+			return NULL;
 		addr = addr << 8 | byte;
 	}
-	if (*text)
-		return -EINVAL;
 	*key = tcpdrop_conn_ipv4_key(htonl(addr));
-	return 0;
+	return text;
+}
+
+static int parse_ipv4(const char *text, struct tcpdrop_range_key *key)
+{
+	const char *end = take_ipv4(text, key);
+
+	return end && !*end ? 0 : -EINVAL;
 }
 
 /* in6_pton() does not mind leading zeros, however many. */
@@ -458,8 +464,24 @@ static bool is_heading(const char *line)
 	return true;
 }
 
+/* "A.B.C.D:PORT" at a glance, as most ends are; false if it may be another kind of end. */
+static bool parse_plain_end(const struct word *word, struct tcpdrop_range_key *addr, u16 *port)
+{
+	const char *p = take_ipv4(word->text, addr), *end = word->text + word->len;
+	unsigned int digits, number = 0;
+
+	if (!p || *p++ != ':')
+		return false;
+	for (digits = 0; digits < 5 && p < end && isdigit(*p); digits++)
+		number = 10 * number + (*p++ - '0');
+	*port = number;
+	return p == end && number && number <= U16_MAX;
+}
+
 static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u16 *port)
 {
+	if (parse_plain_end(word, addr, port))
+		return 0;
 	return parse_end(word->text, word->len, addr, port);
 }
 
