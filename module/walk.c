@@ -578,9 +578,9 @@ static noinline unsigned int established_next(const struct look *look, unsigned 
 		last = min(end, at.number + BUCKETS_IN_A_ROW);
 		seen = 0;
 		local_bh_disable();
-		do
+		do {
 			any = walk_group(look, &at, last, &seen);
-		while (!any && at.number != last && seen < SOCKETS_IN_A_ROW);
+		} while (!any && at.number != last && seen < SOCKETS_IN_A_ROW);
 		local_bh_enable();
 	}
 	return at.number - 1;
