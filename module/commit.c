@@ -197,10 +197,15 @@ static void workers_free(struct worker *workers, unsigned int nr)
 	kfree(workers);
 }
 
+/* No more of them than there are parts left. */
 static void call_workers(struct worker *workers, unsigned int nr)
 {
+	const struct commit *commit = workers->commit;
+	unsigned long next = atomic_long_read(&commit->next);
+	unsigned long all = commit->walk.end - commit->walk.first;
 	unsigned int i;
 
+	nr = min_t(unsigned long, nr, 1 + DIV_ROUND_UP(all - min(next, all), PART_BUCKETS));
 	for (i = 1; i < nr; i++)
 		queue_work(commit_wq, &workers[i].work);
 }

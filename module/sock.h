@@ -47,10 +47,12 @@ static inline unsigned int tcpdrop_sock_state(const struct sock *sk)
 }
 
 /**
- * tcpdrop_sock_state_locked() - the same, for who reads nothing that the state promises
+ * tcpdrop_sock_state_locked() - the same, under the lock of the socket's bucket
  * @sk: a socket of any kind
  *
- * Context: under the lock of the socket's bucket.
+ * What makes a socket one of its kind was written before it was linked under that lock.
+ *
+ * Context: with that lock held.
  * Return: as tcpdrop_sock_state().
  */
 static inline unsigned int tcpdrop_sock_state_locked(const struct sock *sk)

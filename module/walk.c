@@ -9,9 +9,7 @@
  * lives as long as the pass, and sees it once.  (One in SYN_SENT whose address
  * ip_dynaddr changes is another connection to us.)
  */
-#include <linux/bits.h>
 #include <linux/kernel.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -41,15 +39,18 @@
 #define BUCKETS_AT_ONCE	512
 
 /*
- * How many of them with bottom halves off, which have to wait meanwhile; a chain
- * after so many sockets is the last.
+ * How many of them with bottom halves off, which have to wait meanwhile, but for empty
+ * ones; a chain after so many sockets is the last.
  */
 #define BUCKETS_IN_A_ROW 64
-#define SOCKETS_IN_A_ROW 256
+#define SOCKETS_IN_A_ROW 256U
 
 /* How many buckets are looked through under one lock; a chain after so many sockets is the last. */
 #define GROUP_MAX	32U
-#define SOCKETS_AT_A_LOCK 32
+#define SOCKETS_AT_A_LOCK 32U
+
+/* How many buckets tell how full a table is. */
+#define SAMPLE		256U
 
 #define BATCH_MIN	64
 
@@ -106,30 +107,50 @@ static unsigned long part_end(const struct tcpdrop_walk *walk,
 							  walk->end;
 }
 
+static bool is_empty(const struct inet_ehash_bucket *head)
+{
+	/* Tested in place, unlike by READ_ONCE(): half of what an empty bucket costs. */
+	return is_a_nulls(data_race(head->chain.first));
+}
+
+/* Is every fourth bucket in use?  They are used at random, so the first of them tell. */
+static bool is_crowded(const struct inet_hashinfo *hashinfo)
+{
+	unsigned int i, used = 0, nr = min(ehash_size(hashinfo), SAMPLE);
+
+	for (i = 0; i < nr; i++)
+		used += !is_empty(&hashinfo->ehash[i]);
+	return used >= nr / 4;
+}
+
 /*
- * The established table has fewer locks than buckets: each lock is that of every so
- * many-th bucket.  To take a lock costs as much as to look at a socket, so a walk takes
- * it once for up to GROUP_MAX of its buckets, which follow each other in the walk's
- * numbers.  A block of the table, in which each lock has one such group, is done before
- * the next, so what the CPU has fetched is used while it has it.
+ * A large established table has fewer locks than buckets: each lock is that of every so
+ * many-th bucket.  Where most of them have to be taken a walk takes each once for up to
+ * GROUP_MAX of its buckets, which follow each other in the walk's numbers, and are done
+ * block by block of the table, so that each lock has one such group in a block.  Else
+ * the buckets are best looked at one by one, as a CPU fetches ahead of.
  */
 static void group_buckets(struct tcpdrop_part *part)
 {
 	unsigned int locks = part->hashinfo->ehash_locks_mask + 1;
 
-	part->stride = locks;
-	part->order = ilog2(min(ehash_size(part->hashinfo) / locks, GROUP_MAX));
+	if (locks == ehash_size(part->hashinfo))
+		return;
+	if (ehash_has_gap() || is_crowded(part->hashinfo)) {
+		part->stride = locks;
+		part->group = min(ehash_size(part->hashinfo) / locks, GROUP_MAX);
+	}
 }
 
 /* A bucket of the established table by its number, counted from the first of the part. */
 static struct inet_ehash_bucket *established_bucket(const struct tcpdrop_part *part,
 						    unsigned int number)
 {
-	unsigned int in_group = number & (BIT(part->order) - 1);
-	unsigned int in_block = number & ((part->stride << part->order) - 1);
+	unsigned int in_group = number & (part->group - 1);
+	unsigned int in_block = number & (part->stride * part->group - 1);
 
 	return part->hashinfo->ehash + part->first + (number - in_block) +
-	       (in_block >> part->order) + in_group * part->stride;
+	       in_block / part->group + in_group * part->stride;
 }
 
 /* Where a namespace has its connections, or may have those with given ends. */
@@ -142,6 +163,7 @@ static struct tcpdrop_part part_of(const struct net *net, const struct tcpdrop_c
 		.net = net,
 		.first = ends ? ends_hash(net, ends) & hashinfo->ehash_mask : 0,
 		.stride = 1,
+		.group = 1,
 	};
 }
 
@@ -433,8 +455,8 @@ static noinline bool visit_match(const struct look *look, struct sock *sk, unsig
 
 /*
  * Visits what matches; returns whether anything did.  Counts in @seen what it has looked
- * at.  Most sockets get no further than to the bounds, for which nothing but their struct
- * sock_common is read, and all that this takes is in registers.
+ * at.  Most sockets get no further than to the bounds, for which little more than their
+ * struct sock_common is read, and all that this takes is in registers.
  */
 static __always_inline bool walk_chain(const struct look *look,
 				       const struct tcpdrop_rule *rule,
@@ -481,81 +503,75 @@ struct cursor {
 };
 
 /* One past the last bucket that has the lock of a given one and follows it. */
-static unsigned int group_end(const struct tcpdrop_part *part, unsigned int number,
-			      unsigned int end)
+static unsigned int group_end(unsigned int group, unsigned int number, unsigned int end)
 {
-	return min(end, (number | (BIT(part->order) - 1)) + 1);
+	return min(end, (number | (group - 1)) + 1);
 }
 
 /* Behind a group comes that of the next lock or, behind the last of a block, the next block. */
-static __always_inline void leave_group(const struct tcpdrop_part *part, struct cursor *at)
+static struct inet_ehash_bucket *behind_group(struct inet_ehash_bucket *bucket,
+					      unsigned int stride, unsigned int group,
+					      unsigned int number)
 {
-	unsigned int block = part->stride << part->order;
+	unsigned int block = stride * group;
 
-	if (at->number & (BIT(part->order) - 1))
-		return;
-	at->bucket -= at->number & (block - 1) ? block : part->stride;
-	at->bucket++;
-}
-
-static bool is_empty(const struct inet_ehash_bucket *head)
-{
-	/* Tested in place, unlike by READ_ONCE(): half of what an empty bucket costs. */
-	return is_a_nulls(data_race(head->chain.first));
+	if (number & (group - 1))
+		return bucket;
+	return bucket + 1 - (number & (block - 1) ? block : stride);
 }
 
 /*
  * Several at a time, since most of a large table is empty.  Where an empty bucket may be
  * none every lock has to be taken.
  */
-static __always_inline void skip_empty(const struct tcpdrop_part *part, struct cursor *at,
-				       unsigned int end)
+static __always_inline struct cursor skip_empty(const struct tcpdrop_part *part,
+						struct cursor at, unsigned int end)
 {
-	size_t stride = part->stride;
+	const unsigned int group = part->group;
+	const size_t stride = part->stride;
 	unsigned int stop;
 
-	while (at->number != end && !ehash_has_gap()) {
-		stop = group_end(part, at->number, end);
-		while (stop - at->number >= 4 &&
-		       is_empty(at->bucket) && is_empty(at->bucket + stride) &&
-		       is_empty(at->bucket + 2 * stride) && is_empty(at->bucket + 3 * stride)) {
-			at->number += 4;
-			at->bucket += 4 * stride;
+	while (at.number != end && !ehash_has_gap()) {
+		stop = group > 1 ? group_end(group, at.number, end) : end;
+		while (stop - at.number >= 4 && is_empty(at.bucket) &&
+		       is_empty(at.bucket + stride) && is_empty(at.bucket + 2 * stride) &&
+		       is_empty(at.bucket + 3 * stride)) {
+			at.number += 4;
+			at.bucket += 4 * stride;
 		}
-		for (; at->number != stop; at->number++, at->bucket += stride)
-			if (!is_empty(at->bucket))
-				return;
-		leave_group(part, at);
+		for (; at.number != stop; at.number++, at.bucket += stride)
+			if (!is_empty(at.bucket))
+				return at;
+		at.bucket = behind_group(at.bucket, stride, group, at.number);
 	}
+	return at;
 }
 
 /*
  * Looks through buckets of one lock up to the first that has a match, with bottom halves
- * off, and leaves @at one past the last of them.  Returns whether there is a match.
+ * off.  Returns one past the last of them; sets @any if there is a match.
  */
-static __always_inline bool walk_group(const struct look *look, struct cursor *at,
-				       unsigned int end, unsigned int *seen)
+static __always_inline struct cursor walk_group(const struct look *look, struct cursor at,
+						unsigned int end, unsigned int *seen, bool *any)
 {
 	const struct tcpdrop_part *part = look->part;
 	const struct tcpdrop_rule *rule = look->walk->rule;
-	spinlock_t *lock = inet_ehash_lockp(part->hashinfo,
-					    at->bucket - part->hashinfo->ehash);
-	unsigned int stop = group_end(part, at->number, end);
-	unsigned int enough = *seen + SOCKETS_AT_A_LOCK;
+	spinlock_t *lock = inet_ehash_lockp(part->hashinfo, at.bucket - part->hashinfo->ehash);
+	unsigned int stop = group_end(part->group, at.number, end);
+	unsigned int enough = min(*seen + SOCKETS_AT_A_LOCK, SOCKETS_IN_A_ROW);
 	size_t stride = part->stride;
-	bool any = false;
 
 	spin_lock(lock);
-	for (; at->number != stop && !any; at->number++, at->bucket += stride) {
-		if (is_empty(at->bucket))
+	for (; at.number != stop && !*any; at.number++, at.bucket += stride) {
+		if (is_empty(at.bucket))
 			continue;
-		any = walk_chain(look, rule, &at->bucket->chain, seen);
+		*any = walk_chain(look, rule, &at.bucket->chain, seen);
 		if (*seen >= enough)
-			stop = at->number + 1;
+			stop = at.number + 1;
 	}
 	spin_unlock(lock);
-	leave_group(part, at);
-	return any;
+	at.bucket = behind_group(at.bucket, stride, part->group, at.number);
+	return at;
 }
 
 /*
@@ -571,19 +587,20 @@ static noinline unsigned int established_next(const struct look *look, unsigned 
 	unsigned int last, seen;
 	bool any = false;
 
-	while (!any) {
-		skip_empty(part, &at, end);
-		if (at.number == end)
-			return end;
+	at = skip_empty(part, at, end);
+	while (at.number != end && !any) {
 		last = min(end, at.number + BUCKETS_IN_A_ROW);
 		seen = 0;
 		local_bh_disable();
-		do {
-			any = walk_group(look, &at, last, &seen);
-		} while (!any && at.number != last && seen < SOCKETS_IN_A_ROW);
+		while (at.number < last && !any && seen < SOCKETS_IN_A_ROW) {
+			at = walk_group(look, at, last, &seen, &any);
+			/* A whole group is seldom empty where there are groups. */
+			if (!any && part->group == 1)
+				at = skip_empty(part, at, end);
+		}
 		local_bh_enable();
 	}
-	return at.number - 1;
+	return any ? at.number - 1 : end;
 }
 
 static unsigned int listeners_next(const struct look *look, unsigned int bucket,
@@ -616,7 +633,7 @@ static unsigned int part_next(const struct tcpdrop_walk *walk,
  * @visit: called for each of them
  * @arg: passed on to @visit
  *
- * Context: process context; takes the bucket's lock, unless it is empty.
+ * Context: process context; takes the bucket's lock, unless it is empty for certain.
  */
 void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
@@ -634,8 +651,8 @@ void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
  * @visit: called for each of them
  * @arg: passed on to @visit
  *
- * Many buckets are empty, and are passed without their locks: what comes into
- * one now is younger than the walk.
+ * Many buckets are empty, and where that is certain most are passed without their
+ * locks: what comes into one now is younger than the walk.
  *
  * Context: may sleep, to let others run; takes the buckets' locks.
  * Return: the number of the bucket that they are in, or @walk->end if none is left.

@@ -21,8 +21,9 @@ struct sock;
  * @net: the only namespace whose sockets count there, NULL for all that are held
  * @start: the number by which the walk knows the first of them
  * @first: the number by which the table knows it
- * @stride: of the established table, so far apart are those that follow each other
- * @order: as many as 2 to the power of this, which have one lock
+ * @stride: of the established table, how far apart there are those that follow each other
+ *          and have one lock
+ * @group: how many they are, a power of two
  * @listeners: they are of the listeners' table
  */
 struct tcpdrop_part {
@@ -31,7 +32,7 @@ struct tcpdrop_part {
 	unsigned long start;
 	unsigned int first;
 	unsigned int stride;
-	unsigned int order;
+	unsigned int group;
 	bool listeners;
 };
 
