@@ -110,27 +110,28 @@ static void fault_arm(const struct fault *fault)
 }
 
 /* To say that it has ended may fail as well. Which chances were taken nobody says. */
-static void lot_end(struct fault *fault, int ret)
+static bool lot_end(const struct fault *fault)
 {
 	while (pwrite(fault->fd, "0", 1, 0) != 1)
 		;
-	fault->hit = fault->nth <= LOTS;
-	fault->hits += fault->hit;
-	fault->errors += ret != 0;
+	return fault->nth <= LOTS;
 }
 
-/* It has ended with @ret. The chance may have been that of this look. */
-static void fault_end(struct fault *fault, int ret)
+/* The chance may have been that of this look. */
+static bool nth_end(const struct fault *fault)
 {
 	char text[16] = "";
+	bool hit = pread(fault->fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
 
-	if (fault->by_lot) {
-		lot_end(fault, ret);
-		return;
-	}
-	fault->hit = pread(fault->fd, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
-	if (!fault->hit)
+	if (!hit)
 		pwrite(fault->fd, "0", 1, 0);
+	return hit;
+}
+
+/* It has ended with @ret. */
+static void fault_end(struct fault *fault, int ret)
+{
+	fault->hit = fault->by_lot ? lot_end(fault) : nth_end(fault);
 	fault->hits += fault->hit;
 	fault->errors += ret != 0;
 }
