@@ -395,17 +395,24 @@ TEST_F(perm, nobody_makes_and_removes_no_rule)
 	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
 }
 
+static void expect_no_attribute_written(struct __test_metadata *_metadata,
+					FIXTURE_DATA(perm) * self, int (*become)(void))
+{
+	size_t i;
+
+	attempt_as(_metadata, self->attempt, become, &self->rule, write_all);
+	for (i = 0; i < self->attrs.count; i++)
+		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
+			TH_LOG("%s", self->attrs.name[i]);
+		}
+}
+
 /* The capability opens no file, and no directory, of root's. */
 TEST_F(perm, nobody_with_the_capability_looks_and_does_nothing_else)
 {
 	size_t i;
 
-	attempt_as(_metadata, self->attempt, become_nobody_with_net_admin,
-		   &self->rule, write_all);
-	for (i = 0; i < self->attrs.count; i++)
-		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
-			TH_LOG("%s", self->attrs.name[i]);
-		}
+	expect_no_attribute_written(_metadata, self, become_nobody_with_net_admin);
 	expect_no_rule_made_or_removed(_metadata, &self->rule, become_nobody_with_net_admin);
 
 	attempt_as(_metadata, self->attempt, become_nobody_with_net_admin,
@@ -544,14 +551,7 @@ TEST_F(perm, a_container_without_connections_meets_none)
 
 TEST_F(perm, a_container_of_nobody_writes_nothing)
 {
-	size_t i;
-
-	attempt_as(_metadata, self->attempt, become_container_of_nobody,
-		   &self->rule, write_all);
-	for (i = 0; i < self->attrs.count; i++)
-		EXPECT_EQ(-EACCES, self->attempt->set[i]) {
-			TH_LOG("%s", self->attrs.name[i]);
-		}
+	expect_no_attribute_written(_metadata, self, become_container_of_nobody);
 
 	/* It reads what is its own to see. */
 	set_both(_metadata, &self->rule, &self->conn);
