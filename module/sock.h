@@ -23,6 +23,14 @@ bool tcpdrop_sock_match_inside(const struct tcpdrop_rule *rule, const struct soc
 bool tcpdrop_sock_rematch(const struct tcpdrop_rule *rule, const struct sock *sk,
 			  unsigned int state);
 
+/**
+ * tcpdrop_sock_state_of() - the state of a socket, from what its state field says
+ * @sk: a socket of any kind
+ * @state: the field
+ *
+ * Context: as for who has read the field.
+ * Return: as tcpdrop_sock_state().
+ */
 static inline unsigned int tcpdrop_sock_state_of(const struct sock *sk, unsigned int state)
 {
 	if (state == TCP_TIME_WAIT)
