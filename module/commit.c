@@ -154,11 +154,14 @@ static void hurry(struct worker *worker)
 	spin_unlock(&worker->lock);
 }
 
+static unsigned long nr_parts(const struct tcpdrop_walk *walk)
+{
+	return DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
+}
+
 static unsigned int nr_workers(const struct tcpdrop_walk *walk)
 {
-	unsigned long parts = DIV_ROUND_UP(walk->end - walk->first, PART_BUCKETS);
-
-	return clamp_t(unsigned long, parts, 1, min(num_online_cpus(), MAX_WORKERS));
+	return clamp_t(unsigned long, nr_parts(walk), 1, min(num_online_cpus(), MAX_WORKERS));
 }
 
 /* Where there is a limit the committing task drops alone. */
@@ -197,15 +200,10 @@ static void workers_free(struct worker *workers, unsigned int nr)
 	kfree(workers);
 }
 
-/* No more of them than there are parts left. */
 static void call_workers(struct worker *workers, unsigned int nr)
 {
-	const struct commit *commit = workers->commit;
-	unsigned long next = atomic_long_read(&commit->next);
-	unsigned long all = commit->walk.end - commit->walk.first;
 	unsigned int i;
 
-	nr = min_t(unsigned long, nr, 1 + DIV_ROUND_UP(all - min(next, all), PART_BUCKETS));
 	for (i = 1; i < nr; i++)
 		queue_work(commit_wq, &workers[i].work);
 }
@@ -231,7 +229,9 @@ static void share(struct commit *commit, struct worker *workers, unsigned int nr
 	atomic_long_set(&commit->next, 0);
 	for (i = 1; do_part(&workers[0]); i++) {
 		if (alone && is_enough_for_one(commit, i, dropped)) {
-			call_workers(workers, nr);
+			/* No more of them than there are parts left. */
+			call_workers(workers, min_t(unsigned long, nr,
+						    1 + nr_parts(&commit->walk) - i));
 			alone = false;
 		}
 	}
