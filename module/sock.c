@@ -468,11 +468,20 @@ static bool match_cgroup(const struct tcpdrop_rule *rule, const struct sock *sk)
 	return tcpdrop_selector_match(&rule->sel[RULE_CGROUP], &key, 1);
 }
 
-static noinline bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
-			       const struct sock *sk, unsigned int state)
+static noinline bool match_selectors(const struct tcpdrop_rule *rule, unsigned long but,
+				     const struct sock *sk, unsigned int state)
 {
 	return tcpdrop_rule_match(rule, but, state, sk, readers) &&
 	       (!rule->cgroup || match_cgroup(rule, sk));
+}
+
+/* Most rules ask for nothing else, which does not take all the registers that selectors take. */
+static bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
+		      const struct sock *sk, unsigned int state)
+{
+	if (!(rule->asks & ~but) && !rule->cgroup)
+		return rule->states & BIT(state);
+	return match_selectors(rule, but, sk, state);
 }
 
 /**
