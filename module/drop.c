@@ -49,7 +49,7 @@
 #define MAX_TURNS	4
 
 /* How many sockets of a bucket are pinned at a time, so that a worker takes no more than 48 KiB. */
-#define PINNED_MAX	768
+#define PINNED_MAX	672
 
 static_assert(PINNED_MAX * sizeof(struct tcpdrop_batch_entry) <= 48 * 1024);
 
@@ -194,7 +194,7 @@ static bool will_be_larger(const struct tcpdrop_batch *batch)
  * A chain grows at its head, so those are pinned last, and stay, who have been in
  * it longest: whoever connects meanwhile is not dropped in their stead.
  */
-static void pin_visit(struct sock *sk, unsigned int state, void *arg)
+static bool pin_visit(struct sock *sk, unsigned int state, unsigned long bucket, void *arg)
 {
 	struct tcpdrop_dropper *d = arg;
 	struct sock *out;
@@ -202,17 +202,18 @@ static void pin_visit(struct sock *sk, unsigned int state, void *arg)
 	if (d->skip || will_be_larger(&d->batch)) {
 		d->skip -= !!d->skip;
 		d->batch.missed++;
-		return;
+		return true;
 	}
 	if (is_deferred(d, sk))
-		return;
+		return true;
 	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
 		d->unborn = true;
-		return;
+		return true;
 	}
-	out = tcpdrop_batch_push(&d->batch, sk, state);
+	out = tcpdrop_batch_push(&d->batch, sk, state, bucket);
 	if (out)
 		sock_gen_put(out);
+	return true;
 }
 
 static void unpin(struct tcpdrop_dropper *d)

@@ -202,16 +202,15 @@ int tcpdrop_mptcp_note(struct tcpdrop_mptcp_set *set, struct tcpdrop_deferred *i
 	return ret;
 }
 
-static void count_visit(struct sock *sk, unsigned int state, void *arg)
+static bool count_visit(struct sock *sk, unsigned int state, unsigned long bucket, void *arg)
 {
 	struct tcpdrop_mptcp_set *set = arg;
 	struct tcpdrop_mptcp *conn;
 
-	if (!is_subflow(sk))
-		return;
-	conn = find(set, connection_of(sk));
+	conn = is_subflow(sk) ? find(set, connection_of(sk)) : NULL;
 	if (conn)
 		conn->live++;
+	return false;
 }
 
 /**

@@ -49,10 +49,17 @@
 #define GROUP_MAX	32U
 #define SOCKETS_AT_A_LOCK 32U
 
+/* One within a rule's bounds takes as long as so many that are not. */
+#define SOCKETS_A_MATCH	8U
+
+/* How many matching sockets are noted together. */
+#define NOTED_TOGETHER	32
+
 /* How many buckets tell how full a table is. */
 #define SAMPLE		256U
 
-#define BATCH_MIN	64
+/* As many as fit into a page of 4 KiB. */
+#define BATCH_MIN	56
 
 static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
 {
@@ -436,8 +443,9 @@ struct look {
 	void *arg;
 };
 
-/* What was within the bounds; returns whether it matches, and was visited. */
-static noinline bool visit_match(const struct look *look, struct sock *sk, unsigned int state)
+/* What was within the bounds; returns whether the walk is to end with this bucket. */
+static noinline bool visit_match(const struct look *look, struct sock *sk, unsigned int state,
+				 unsigned int number)
 {
 	const struct tcpdrop_walk *walk = look->walk;
 
@@ -449,47 +457,49 @@ static noinline bool visit_match(const struct look *look, struct sock *sk, unsig
 		return false;
 	if (!walk->exempt && is_exempt(walk, sk, state))
 		return false;
-	look->visit(sk, state, look->arg);
-	return true;
+	return look->visit(sk, state, look->part->start + number, look->arg);
 }
 
 /*
- * Visits what matches; returns whether anything did.  Counts in @seen what it has looked
- * at.  Most sockets get no further than to the bounds, for which little more than their
+ * Visits what matches; returns whether the walk is to end.  Counts in @seen what it has
+ * looked at.  Most sockets get no further than to the bounds, for which little more than their
  * struct sock_common is read, and all that this takes is in registers.
  */
 static __always_inline bool walk_chain(const struct look *look,
 				       const struct tcpdrop_rule *rule,
-				       struct hlist_nulls_head *chain, unsigned int *seen)
+				       struct hlist_nulls_head *chain, unsigned int number,
+				       unsigned int *seen)
 {
 	struct hlist_nulls_node *node;
 	unsigned int state;
-	bool any = false;
+	bool done = false;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain) {
 		++*seen;
 		state = tcpdrop_sock_state_locked(sk);
-		if (unlikely(tcpdrop_sock_may_match(rule, sk, state)))
-			any |= visit_match(look, sk, state);
+		if (unlikely(tcpdrop_sock_may_match(rule, sk, state))) {
+			done |= visit_match(look, sk, state, number);
+			*seen += SOCKETS_A_MATCH - 1;
+		}
 	}
-	return any;
+	return done;
 }
 
 /*
  * Bottom halves stay on, as everywhere that the kernel takes this lock: on
  * PREEMPT_RT turning them off is a lock too, which ranks below this one.
  */
-static bool walk_listeners(const struct look *look, unsigned int bucket)
+static bool walk_listeners(const struct look *look, unsigned int number)
 {
-	struct inet_listen_hashbucket *listeners = listen_bucket(look->part->hashinfo, bucket);
+	struct inet_listen_hashbucket *listeners = listen_bucket(look->part->hashinfo, number);
 	unsigned int seen = 0;
-	bool any;
+	bool done;
 
 	spin_lock(&listeners->lock);
-	any = walk_chain(look, look->walk->rule, &listeners->nulls_head, &seen);
+	done = walk_chain(look, look->walk->rule, &listeners->nulls_head, number, &seen);
 	spin_unlock(&listeners->lock);
-	return any;
+	return done;
 }
 
 /**
@@ -548,11 +558,11 @@ static __always_inline struct cursor skip_empty(const struct tcpdrop_part *part,
 }
 
 /*
- * Looks through buckets of one lock up to the first that has a match, with bottom halves
- * off.  Returns one past the last of them; sets @any if there is a match.
+ * Looks through buckets of one lock, with bottom halves off.  Returns one past the last of
+ * them; sets @done if the walk is to end with that.
  */
 static __always_inline struct cursor walk_group(const struct look *look, struct cursor at,
-						unsigned int end, unsigned int *seen, bool *any)
+						unsigned int end, unsigned int *seen, bool *done)
 {
 	const struct tcpdrop_part *part = look->part;
 	const struct tcpdrop_rule *rule = look->walk->rule;
@@ -562,10 +572,10 @@ static __always_inline struct cursor walk_group(const struct look *look, struct 
 	size_t stride = part->stride;
 
 	spin_lock(lock);
-	for (; at.number != stop && !*any; at.number++, at.bucket += stride) {
+	for (; at.number != stop && !*done; at.number++, at.bucket += stride) {
 		if (is_empty(at.bucket))
 			continue;
-		*any = walk_chain(look, rule, &at.bucket->chain, seen);
+		*done = walk_chain(look, rule, &at.bucket->chain, at.number, seen);
 		if (*seen >= enough)
 			stop = at.number + 1;
 	}
@@ -575,8 +585,8 @@ static __always_inline struct cursor walk_group(const struct look *look, struct 
 }
 
 /*
- * They return the first bucket that had a match, or @end; the numbers are the walk's, but
- * counted from the first of the part.
+ * They return the bucket with which the walk is to end, or @end; the numbers are the walk's,
+ * but counted from the first of the part.
  */
 
 static noinline unsigned int established_next(const struct look *look, unsigned int number,
@@ -585,35 +595,36 @@ static noinline unsigned int established_next(const struct look *look, unsigned 
 	const struct tcpdrop_part *part = look->part;
 	struct cursor at = { number, established_bucket(part, number) };
 	unsigned int last, seen;
-	bool any = false;
+	bool done = false;
 
 	at = skip_empty(part, at, end);
-	while (at.number != end && !any) {
+	while (at.number != end && !done) {
+		cond_resched();
 		last = min(end, at.number + BUCKETS_IN_A_ROW);
 		seen = 0;
 		local_bh_disable();
-		while (at.number < last && !any && seen < SOCKETS_IN_A_ROW) {
-			at = walk_group(look, at, last, &seen, &any);
+		while (at.number < last && !done && seen < SOCKETS_IN_A_ROW) {
+			at = walk_group(look, at, last, &seen, &done);
 			/* A whole group is seldom empty where there are groups. */
-			if (!any && part->group == 1)
+			if (!done && part->group == 1)
 				at = skip_empty(part, at, end);
 		}
 		local_bh_enable();
 	}
-	return any ? at.number - 1 : end;
+	return done ? at.number - 1 : end;
 }
 
-static unsigned int listeners_next(const struct look *look, unsigned int bucket,
+static unsigned int listeners_next(const struct look *look, unsigned int number,
 				   unsigned int end)
 {
 	struct hlist_nulls_head *chain;
 
-	for (; bucket < end; bucket++) {
-		chain = &listen_bucket(look->part->hashinfo, bucket)->nulls_head;
-		if (!hlist_nulls_empty(chain) && walk_listeners(look, bucket))
+	for (; number < end; number++) {
+		chain = &listen_bucket(look->part->hashinfo, number)->nulls_head;
+		if (!hlist_nulls_empty(chain) && walk_listeners(look, number))
 			break;
 	}
-	return bucket;
+	return number;
 }
 
 static unsigned int part_next(const struct tcpdrop_walk *walk,
@@ -630,10 +641,10 @@ static unsigned int part_next(const struct tcpdrop_walk *walk,
  * tcpdrop_walk_bucket() - visit the matching sockets of one bucket
  * @walk: the walk
  * @bucket: its number, from @walk->first to below @walk->end
- * @visit: called for each of them
+ * @visit: called for each of them; what it returns does not matter
  * @arg: passed on to @visit
  *
- * Context: process context; takes the bucket's lock, unless it is empty for certain.
+ * Context: may sleep; takes the bucket's lock, unless it is empty for certain.
  */
 void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 			 tcpdrop_walk_visit_t visit, void *arg)
@@ -645,17 +656,18 @@ void tcpdrop_walk_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 }
 
 /**
- * tcpdrop_walk_next() - visit the matching sockets of the next bucket that has any
+ * tcpdrop_walk_next() - visit the matching sockets of the next buckets
  * @walk: the walk
  * @bucket: where to begin; @walk->first, or one past the bucket just done
- * @visit: called for each of them
+ * @visit: called for each of them; tells when to end
  * @arg: passed on to @visit
  *
  * Many buckets are empty, and where that is certain most are passed without their
  * locks: what comes into one now is younger than the walk.
  *
  * Context: may sleep, to let others run; takes the buckets' locks.
- * Return: the number of the bucket that they are in, or @walk->end if none is left.
+ * Return: the number of the bucket with which it was to end, all of which has been visited,
+ * or @walk->end if none is left.
  */
 unsigned long tcpdrop_walk_next(const struct tcpdrop_walk *walk, unsigned long bucket,
 				tcpdrop_walk_visit_t visit, void *arg)
@@ -682,14 +694,14 @@ static bool has_children(const struct sock *sk)
 }
 
 static void pin_parents(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
-			struct tcpdrop_batch *parents)
+			unsigned int bucket, struct tcpdrop_batch *parents)
 {
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
 		if (tcpdrop_nets_have(&walk->nets, sock_net(sk)) && has_children(sk) &&
-		    tcpdrop_batch_add(parents, sk, TCP_LISTEN))
+		    tcpdrop_batch_add(parents, sk, TCP_LISTEN, bucket))
 			sock_hold(sk);
 }
 
@@ -705,7 +717,8 @@ static void unpin(struct tcpdrop_batch *batch)
  * tcpdrop_walk_parents() - pin the listeners that have children
  * @walk: the walk
  * @bucket: of the listeners' table, below tcpdrop_walk_nr_parents()
- * @parents: filled with them; the caller has a reference on each
+ * @parents: filled with them, by the numbers of that table; the caller has a reference on
+ *           each
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @parents empty.
@@ -727,7 +740,7 @@ int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 		if (ret)
 			return ret;
 		spin_lock(&listeners->lock);
-		pin_parents(walk, &listeners->nulls_head, parents);
+		pin_parents(walk, &listeners->nulls_head, bucket, parents);
 		spin_unlock(&listeners->lock);
 	} while (parents->missed);
 	return 0;
@@ -831,9 +844,11 @@ bool tcpdrop_walk_rematch(const struct tcpdrop_walk *walk, struct sock *sk,
 	return match;
 }
 
-static void note_entry(struct tcpdrop_batch_entry *entry, struct sock *sk, unsigned int state)
+static void note_entry(struct tcpdrop_batch_entry *entry, struct sock *sk, unsigned int state,
+		       unsigned long bucket)
 {
 	entry->sk = sk;
+	entry->bucket = bucket;
 	tcpdrop_sock_conn(&entry->conn, sk, state);
 }
 
@@ -855,17 +870,19 @@ void tcpdrop_batch_empty(struct tcpdrop_batch *batch)
  * @batch: the batch
  * @sk: the socket; whether it is pinned is up to the caller
  * @state: its state, by tcpdrop_sock_state()
+ * @bucket: the walk's number of its bucket
  *
  * Context: any.
  * Return: false if there was no room.
  */
-bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state)
+bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state,
+		       unsigned long bucket)
 {
 	if (batch->nr == batch->cap) {
 		batch->missed++;
 		return false;
 	}
-	note_entry(&batch->v[batch->nr++], sk, state);
+	note_entry(&batch->v[batch->nr++], sk, state, bucket);
 	return true;
 }
 
@@ -874,25 +891,43 @@ bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned in
  * @batch: the batch, in which the last that were noted stay
  * @sk: the socket; whether it is pinned is up to the caller
  * @state: its state, by tcpdrop_sock_state()
+ * @bucket: the walk's number of its bucket
  *
  * Context: any.
  * Return: the socket for which there is no room, which may be @sk; or NULL.
  */
 struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
-				unsigned int state)
+				unsigned int state, unsigned long bucket)
 {
 	struct tcpdrop_batch_entry *first;
 	struct sock *out;
 
-	if (tcpdrop_batch_add(batch, sk, state))
+	if (tcpdrop_batch_add(batch, sk, state, bucket))
 		return NULL;
 	if (!batch->cap)
 		return sk;
 	first = &batch->v[batch->first];
 	batch->first = (batch->first + 1) % batch->cap;
 	out = first->sk;
-	note_entry(first, sk, state);
+	note_entry(first, sk, state, bucket);
 	return out;
+}
+
+/**
+ * tcpdrop_batch_before() - how many were noted before those of a bucket?
+ * @batch: the batch
+ * @bucket: the walk's number of the bucket, the last of which any were noted
+ *
+ * Context: any.
+ * Return: their number.
+ */
+size_t tcpdrop_batch_before(const struct tcpdrop_batch *batch, unsigned long bucket)
+{
+	size_t nr = batch->nr;
+
+	while (nr && batch->v[nr - 1].bucket == bucket)
+		nr--;
+	return nr;
 }
 
 /**
@@ -944,15 +979,32 @@ void tcpdrop_batch_shrink(struct tcpdrop_batch *batch)
 		tcpdrop_batch_free(batch);
 }
 
-static void note_visit(struct sock *sk, unsigned int state, void *arg)
+static bool note_visit(struct sock *sk, unsigned int state, unsigned long bucket, void *arg)
 {
-	tcpdrop_batch_add(arg, sk, state);
+	struct tcpdrop_batch *batch = arg;
+
+	return !tcpdrop_batch_add(batch, sk, state, bucket) || batch->nr >= NOTED_TOGETHER;
+}
+
+/* A bucket that has more sockets than fit comes next, and alone. */
+static int note_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
+		       struct tcpdrop_batch *batch)
+{
+	int ret;
+
+	while (batch->missed) {
+		ret = tcpdrop_batch_grow(batch, SIZE_MAX);
+		if (ret)
+			return ret;
+		tcpdrop_walk_bucket(walk, bucket, note_visit, batch);
+	}
+	return 0;
 }
 
 /**
- * tcpdrop_walk_note() - note the matching sockets of the next bucket that has any
+ * tcpdrop_walk_note() - note the matching sockets of the next buckets that have any
  * @walk: the walk
- * @bucket: where to begin, as for tcpdrop_walk_next(); set to one past the
+ * @bucket: where to begin, as for tcpdrop_walk_next(); set to one past the last
  *          bucket that they are in, or to @walk->end
  * @batch: filled with their facts, and those of no others; nothing is pinned.
  *         Empty if no bucket is left
@@ -963,44 +1015,42 @@ static void note_visit(struct sock *sk, unsigned int state, void *arg)
 int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 		      struct tcpdrop_batch *batch)
 {
-	unsigned long found;
+	unsigned long last;
 	int ret;
 
-	batch->nr = 0;
-	found = tcpdrop_walk_next(walk, *bucket, note_visit, batch);
-	while (batch->missed) {
-		ret = tcpdrop_batch_grow(batch, SIZE_MAX);
-		if (ret)
-			return ret;
-		tcpdrop_walk_bucket(walk, found, note_visit, batch);
+	tcpdrop_batch_empty(batch);
+	last = tcpdrop_walk_next(walk, *bucket, note_visit, batch);
+	if (batch->missed)
+		batch->nr = tcpdrop_batch_before(batch, last);
+	if (batch->missed && batch->nr) {
+		*bucket = last;
+		return 0;
 	}
-	*bucket = found == walk->end ? found : found + 1;
-	return 0;
+	ret = note_bucket(walk, last, batch);
+	if (!ret)
+		*bucket = last == walk->end ? last : last + 1;
+	return ret;
 }
 
 /**
  * tcpdrop_walk_all() - visit all sockets that match
  * @walk: the walk
- * @visit: called for each of them
+ * @visit: called for each of them; returns false
  * @arg: passed on to @visit
  *
  * Context: may sleep; takes the buckets' locks.
  */
 void tcpdrop_walk_all(const struct tcpdrop_walk *walk, tcpdrop_walk_visit_t visit, void *arg)
 {
-	unsigned long bucket = walk->first;
-
-	while (bucket != walk->end) {
-		bucket = tcpdrop_walk_next(walk, bucket, visit, arg);
-		bucket += bucket != walk->end;
-	}
+	tcpdrop_walk_next(walk, walk->first, visit, arg);
 }
 
-static void count_visit(struct sock *sk, unsigned int state, void *arg)
+static bool count_visit(struct sock *sk, unsigned int state, unsigned long bucket, void *arg)
 {
 	u64 *count = arg;
 
 	++*count;
+	return false;
 }
 
 /**

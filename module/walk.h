@@ -68,24 +68,30 @@ struct tcpdrop_walk {
  * @sk: the socket, of any kind, linked while the call lasts; a request or a
  *      time-wait minisock may have a reference count of 0 yet
  * @state: its state, by tcpdrop_sock_state()
+ * @bucket: the walk's number of the bucket that it is in
  * @arg: as given to tcpdrop_walk_bucket()
  *
  * Context: under the bucket's lock.
+ * Return: true if the walk is to end with this bucket, all of whose matching sockets
+ * are visited.
  */
-typedef void (*tcpdrop_walk_visit_t)(struct sock *sk, unsigned int state, void *arg);
+typedef bool (*tcpdrop_walk_visit_t)(struct sock *sk, unsigned int state,
+				     unsigned long bucket, void *arg);
 
 /**
  * struct tcpdrop_batch_entry - a socket that matched
  * @sk: the socket
  * @conn: its facts when it matched
+ * @bucket: the walk's number of the bucket that it was in
  */
 struct tcpdrop_batch_entry {
 	struct sock *sk;
 	struct tcpdrop_conn conn;
+	unsigned long bucket;
 };
 
 /**
- * struct tcpdrop_batch - the matching sockets of a bucket; all zero is an empty one
+ * struct tcpdrop_batch - matching sockets of a bucket, or of several; all zero is an empty one
  * @v: the sockets
  * @nr: how many there are
  * @cap: how many fit
@@ -101,9 +107,11 @@ struct tcpdrop_batch {
 };
 
 void tcpdrop_batch_empty(struct tcpdrop_batch *batch);
-bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state);
+bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned int state,
+		       unsigned long bucket);
 struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
-				unsigned int state);
+				unsigned int state, unsigned long bucket);
+size_t tcpdrop_batch_before(const struct tcpdrop_batch *batch, unsigned long bucket);
 int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most);
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
