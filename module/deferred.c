@@ -66,15 +66,13 @@ static int make_hash(struct tcpdrop_deferred_set *set, size_t nr)
 	return 0;
 }
 
-static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
-					     unsigned long bucket)
+static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set)
 {
 	struct tcpdrop_deferred *it;
 
 	it = kzalloc(sizeof(*it), GFP_KERNEL_ACCOUNT);
 	if (!it)
 		return NULL;
-	it->bucket = bucket;
 	INIT_LIST_HEAD(&it->subflow);
 	list_add_tail(&it->list, &set->list);
 	return it;
@@ -83,16 +81,14 @@ static struct tcpdrop_deferred *new_deferred(struct tcpdrop_deferred_set *set,
 /**
  * tcpdrop_deferred_sock() - defer a socket
  * @set: the set
- * @entry: the socket and its facts, copied; the set takes a reference of its own
- * @bucket: where it was found
+ * @entry: the socket, its facts and its bucket, copied; the set takes a reference of its own
  *
  * Context: may sleep.
  * Return: what was added, or what there was of this socket, which may be of another
  * connection now; NULL for want of memory.
  */
 struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
-					       const struct tcpdrop_batch_entry *entry,
-					       unsigned long bucket)
+					       const struct tcpdrop_batch_entry *entry)
 {
 	struct tcpdrop_deferred *it;
 
@@ -101,10 +97,10 @@ struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
 	it = tcpdrop_deferred_find(set, entry->sk);
 	if (it) {
 		it->entry.conn = entry->conn;
-		it->bucket = bucket;
+		it->entry.bucket = entry->bucket;
 		return it;
 	}
-	it = new_deferred(set, bucket);
+	it = new_deferred(set);
 	if (!it)
 		return NULL;
 
@@ -130,8 +126,11 @@ struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *se
 {
 	struct tcpdrop_deferred *it;
 
-	it = new_deferred(set, bucket);
-	if (it && ends) {
+	it = new_deferred(set);
+	if (!it)
+		return NULL;
+	it->entry.bucket = bucket;
+	if (ends) {
 		it->entry.conn = *ends;
 		it->exact = true;
 	}

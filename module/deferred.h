@@ -19,9 +19,8 @@ struct tcpdrop_mptcp;
  * struct tcpdrop_deferred - a socket or a bucket to come back to
  * @list: in the set's list
  * @hash: in the set's hash of sockets
- * @entry: the socket, on which the set has a reference, and its facts; without
+ * @entry: the socket, on which the set has a reference, its facts and its bucket; without
  *         a socket the whole bucket
- * @bucket: where it was found
  * @turns: how often its bucket has had another turn
  * @exact: the bucket was looked through for the ends of @entry alone, and is
  *         again if another object has them now
@@ -37,7 +36,6 @@ struct tcpdrop_deferred {
 	struct list_head list;
 	struct hlist_node hash;
 	struct tcpdrop_batch_entry entry;
-	unsigned long bucket;
 	unsigned int turns;
 	bool exact;
 	bool failed;
@@ -66,8 +64,7 @@ struct tcpdrop_deferred_set {
 
 void tcpdrop_deferred_init(struct tcpdrop_deferred_set *set);
 struct tcpdrop_deferred *tcpdrop_deferred_sock(struct tcpdrop_deferred_set *set,
-					       const struct tcpdrop_batch_entry *entry,
-					       unsigned long bucket);
+					       const struct tcpdrop_batch_entry *entry);
 struct tcpdrop_deferred *tcpdrop_deferred_bucket(struct tcpdrop_deferred_set *set,
 						 unsigned long bucket,
 						 const struct tcpdrop_conn *ends);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dropping: bucket by bucket, pin what matches under the bucket's lock, let
- * go of the lock, abort each, put each.
+ * Dropping: pin what matches in some buckets, each under its lock, let go of the
+ * lock, abort each, put each.
  *
  * A bucket is looked through again only when an object changed its kind
  * between match and abort (a request became a socket, a socket a time-wait
@@ -52,6 +52,12 @@
 #define PINNED_MAX	672
 
 static_assert(PINNED_MAX * sizeof(struct tcpdrop_batch_entry) <= 48 * 1024);
+
+/* How many of several buckets. */
+#define PINNED_TOGETHER	32
+
+/* The number of none. */
+#define NO_BUCKET	ULONG_MAX
 
 /* How many places of an accept queue are looked at with bottom halves off. */
 #define CHILDREN_AT_ONCE 64
@@ -190,7 +196,16 @@ static bool will_be_larger(const struct tcpdrop_batch *batch)
  * A request (and up to 6.1 a minisock) is linked first and gets its references
  * right after the unlock, so a count of 0 means that it is about to have some:
  * what is linked is not being freed, nor by us, who had another reference.
- *
+ */
+static bool hold(struct tcpdrop_dropper *d, struct sock *sk)
+{
+	bool born = refcount_inc_not_zero(&sk->sk_refcnt);
+
+	d->unborn |= !born;
+	return born;
+}
+
+/*
  * A chain grows at its head, so those are pinned last, and stay, who have been in
  * it longest: whoever connects meanwhile is not dropped in their stead.
  */
@@ -204,25 +219,51 @@ static bool pin_visit(struct sock *sk, unsigned int state, unsigned long bucket,
 		d->batch.missed++;
 		return true;
 	}
-	if (is_deferred(d, sk))
+	if (is_deferred(d, sk) || !hold(d, sk))
 		return true;
-	if (!refcount_inc_not_zero(&sk->sk_refcnt)) {
-		d->unborn = true;
-		return true;
-	}
 	out = tcpdrop_batch_push(&d->batch, sk, state, bucket);
 	if (out)
 		sock_gen_put(out);
 	return true;
 }
 
+/* What has to wait for its time is pinned no longer than the others of its bucket. */
+static bool is_enough(const struct tcpdrop_dropper *d)
+{
+	return d->batch.nr >= PINNED_TOGETHER || d->walk.rule->options.rate;
+}
+
+/*
+ * Of several buckets.  One that has more than fits, or what cannot be pinned yet, is the
+ * last, and is looked at again alone.
+ */
+static bool pin_together_visit(struct sock *sk, unsigned int state, unsigned long bucket,
+			       void *arg)
+{
+	struct tcpdrop_dropper *d = arg;
+
+	if (is_deferred(d, sk))
+		return false;
+	if (d->batch.nr == d->batch.cap) {
+		d->batch.missed++;
+		return true;
+	}
+	if (!hold(d, sk))
+		return true;
+	tcpdrop_batch_add(&d->batch, sk, state, bucket);
+	return is_enough(d);
+}
+
+/* But for the first so many. */
+static void unpin_behind(struct tcpdrop_dropper *d, size_t nr)
+{
+	while (d->batch.nr > nr)
+		sock_gen_put(d->batch.v[--d->batch.nr].sk);
+}
+
 static void unpin(struct tcpdrop_dropper *d)
 {
-	size_t i;
-
-	for (i = 0; i < d->batch.nr; i++)
-		sock_gen_put(d->batch.v[i].sk);
-	d->batch.nr = 0;
+	unpin_behind(d, 0);
 }
 
 /* So many were there at the last look, or more: all but the last of them will not fit. */
@@ -278,9 +319,9 @@ static void count_failed(const struct tcpdrop_dropper *d,
 }
 
 static void defer_sock(struct tcpdrop_dropper *d, const struct tcpdrop_batch_entry *entry,
-		       unsigned long bucket, bool failed)
+		       bool failed)
 {
-	struct tcpdrop_deferred *it = tcpdrop_deferred_sock(&d->deferred, entry, bucket);
+	struct tcpdrop_deferred *it = tcpdrop_deferred_sock(&d->deferred, entry);
 
 	if (!it) {
 		tcpdrop_drop_stop(d, -ENOMEM);
@@ -306,17 +347,19 @@ static void defer_bucket(struct tcpdrop_dropper *d, unsigned long bucket,
 		tcpdrop_drop_stop(d, -ENOMEM);
 }
 
-/* Returns whether an object was not what it had been. */
-static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
+/* Ends with the bucket in which an object was not what it had been, and returns its number. */
+static unsigned long drop_batch(struct tcpdrop_dropper *d)
 {
 	struct tcpdrop_batch_entry *v = d->batch.v;
-	bool again = false;
+	unsigned long again = NO_BUCKET;
 	size_t i;
 
 	for (i = 0; i < d->batch.nr && may_drop(d); i++) {
+		if (again != NO_BUCKET && again != v[i].bucket)
+			break;
 		cond_resched();
 		if (tcpdrop_mptcp_has(v[i].sk)) {
-			defer_sock(d, &v[i], bucket, false);
+			defer_sock(d, &v[i], false);
 			continue;
 		}
 		switch (tcpdrop_abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
@@ -324,13 +367,13 @@ static bool drop_batch(struct tcpdrop_dropper *d, unsigned long bucket)
 			count_done(d, &v[i]);
 			break;
 		case ABORT_GONE:
-			again = true;
+			again = v[i].bucket;
 			break;
 		case ABORT_BUSY:
-			defer_sock(d, &v[i], bucket, false);
+			defer_sock(d, &v[i], false);
 			break;
 		case ABORT_FAILED:
-			defer_sock(d, &v[i], bucket, true);
+			defer_sock(d, &v[i], true);
 			break;
 		}
 	}
@@ -348,19 +391,23 @@ static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 
 	if (ret)
 		tcpdrop_drop_stop(d, ret);
-	return drop_batch(d, bucket) || d->unborn;
+	return drop_batch(d) != NO_BUCKET || d->unborn;
 }
 
 /*
- * The first pass has been pinned.  What it has missed takes so many more; if there are
- * matches then, they have come meanwhile, or an old one has changed its kind and so its
- * place: a few passes more are enough for that.
+ * What the first pass misses takes so many more; if there are matches then, they have come
+ * meanwhile, or an old one has changed its kind and so its place: a few passes more are
+ * enough for that.
  */
-static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
+static void drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 {
-	bool again = drop_pinned(d, bucket);
-	size_t pass, passes = MAX_PASSES + DIV_ROUND_UP(d->batch.missed, PINNED_MAX);
+	size_t pass, passes;
+	bool again;
 
+	expect(d, 0);
+	pin(d, bucket);
+	again = drop_pinned(d, bucket);
+	passes = MAX_PASSES + DIV_ROUND_UP(d->batch.missed, PINNED_MAX);
 	for (pass = 1; pass < passes && (again || d->batch.missed); pass++) {
 		if (tcpdrop_drop_is_done(d))
 			return;
@@ -374,18 +421,25 @@ static void drop_in_passes(struct tcpdrop_dropper *d, unsigned long bucket)
 		defer_bucket(d, bucket, d->walk.ends, d->turns);
 }
 
-/**
- * tcpdrop_drop_bucket() - drop the matching sockets of one bucket
- * @d: who drops
- * @bucket: its number in @d->walk
- *
- * Context: process context; may sleep.
+/*
+ * Drops what matches in the next buckets, from @bucket on, some at a time.  Returns the first
+ * that it has not looked at; the one before that has to be looked at again if @again is set.
  */
-void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
+static unsigned long drop_together(struct tcpdrop_dropper *d, unsigned long bucket, bool *again)
 {
+	unsigned long changed, last;
+
 	expect(d, 0);
-	pin(d, bucket);
-	drop_in_passes(d, bucket);
+	last = tcpdrop_walk_next(&d->walk, bucket, pin_together_visit, d);
+	*again = d->unborn || d->batch.missed;
+	if (*again)
+		unpin_behind(d, tcpdrop_batch_before(&d->batch, last));
+	changed = drop_batch(d);
+	if (changed != NO_BUCKET) {
+		*again = true;
+		last = changed;
+	}
+	return last == d->walk.end ? last : last + 1;
 }
 
 /**
@@ -397,12 +451,12 @@ void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 {
 	unsigned long bucket = d->walk.first;
+	bool again;
 
 	while (bucket != d->walk.end && !tcpdrop_drop_is_done(d)) {
-		expect(d, 0);
-		bucket = tcpdrop_walk_next(&d->walk, bucket, pin_visit, d);
-		if (bucket != d->walk.end)
-			drop_in_passes(d, bucket++);
+		bucket = drop_together(d, bucket, &again);
+		if (again && !tcpdrop_drop_is_done(d))
+			drop_bucket(d, bucket - 1);
 	}
 }
 
@@ -438,7 +492,7 @@ static void note_verdict(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it,
 			it->conn->dropped = true;
 		break;
 	case ABORT_GONE:
-		defer_bucket(d, it->bucket, it->exact ? &it->entry.conn : NULL, it->turns);
+		defer_bucket(d, it->entry.bucket, it->exact ? &it->entry.conn : NULL, it->turns);
 		break;
 	case ABORT_FAILED:
 		it->failed = true;
@@ -805,13 +859,13 @@ static void end_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set 
 
 static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 {
-	unsigned long bucket = it->bucket;
+	unsigned long bucket = it->entry.bucket;
 
 	if (it->exact)
 		look_for(d, &it->entry.conn);
 	d->turns = it->turns;
 	tcpdrop_deferred_remove(&d->deferred, it);
-	tcpdrop_drop_bucket(d, bucket);
+	drop_bucket(d, bucket);
 	d->turns = 0;
 }
 

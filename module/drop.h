@@ -51,10 +51,10 @@ struct tcpdrop_drop_result {
  * @fatal: only one that ends the task as well
  * @result: what was done so far
  * @err: why to stop before the end, or 0; may be shared by several droppers
- * @batch: the pinned sockets of the bucket at hand
+ * @batch: the pinned sockets of the bucket at hand, or of several
  * @skip: how many of the next matches will not fit
  * @turns: how often the bucket at hand has had another turn
- * @unborn: the bucket has a match that cannot be pinned yet
+ * @unborn: the bucket, or the last of several, has a match that cannot be pinned yet
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
  * @watches: of these, some are to be caught
@@ -86,7 +86,6 @@ void tcpdrop_dropper_init(struct tcpdrop_dropper *d, const char *name,
 void tcpdrop_dropper_exit(struct tcpdrop_dropper *d);
 void tcpdrop_drop_stop(struct tcpdrop_dropper *d, int err);
 bool tcpdrop_drop_is_done(const struct tcpdrop_dropper *d);
-void tcpdrop_drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket);
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d);
 void tcpdrop_drop_ends(struct tcpdrop_dropper *d, const struct tcpdrop_conn *ends);
 void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience);
