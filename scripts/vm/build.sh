@@ -85,6 +85,7 @@ stage()
 
 	mkdir -p "$dir" "$scratch"
 	! has_coverage "$series" || arguments=(GCOV_PROFILE=y)
+	[[ $series != *-old ]] || arguments+=(KCFLAGS=-DTCPDROP_EHASH_GAP)
 	quietly "building the module for $series" "$scratch/log" \
 		build_module "$series" "$scratch" "${arguments[@]}"
 	mv "$scratch/module/tcpdrop.ko" "$scratch/source" "$dir/"

@@ -6,8 +6,9 @@
 # name, use, version, flavour, suites, compiler. "trixie" is gcc 14 and the tools of trixie, for
 # kernels whose build tools do not run on bookworm. Guests boot those whose use is "boot"; for
 # "build" the module is built only, and those of "deb" are for deb-test alone. NAME-old is NAME with
-# the tcp_abort() of older kernels, see old-abort/. Those of "sanitizer" are built, see sanitizers.sh;
-# their flavour is what they look for. That of "ci" is another of them, for which not all tests are.
+# the tcp_abort() of older kernels, see old-abort/, and the module takes it for one whose table may have
+# empty chains that are none. Those of "sanitizer" are built, see sanitizers.sh; their flavour is what
+# they look for. That of "ci" is another of them, for which not all tests are.
 kernel_table()
 {
 	cat <<-END
