@@ -3,14 +3,15 @@
  * Dropping: pin what matches in some buckets, each under its lock, let go of the
  * lock, abort each, put each.
  *
- * A bucket is looked through again only when an object changed its kind
+ * A bucket is looked through again alone when an object changed its kind
  * between match and abort (a request became a socket, a socket a time-wait
  * minisock), since that connection has another object then.  A connection can
  * do so only a few times, which bounds the passes; so a drop ends however
  * fast clients reconnect, and no connection that was there before is missed.
  * A bucket that is not settled in that many passes is deferred until all the
  * others are done; so is a socket that somebody has at that moment.  Of a chain
- * that is longer than what is pinned at a time the end goes first.
+ * that is longer than what is pinned at a time the end goes first, once what has
+ * been pinned together with others is dropped.
  */
 #include <linux/atomic.h>
 #include <linux/errno.h>
@@ -254,16 +255,10 @@ static bool pin_together_visit(struct sock *sk, unsigned int state, unsigned lon
 	return is_enough(d);
 }
 
-/* But for the first so many. */
-static void unpin_behind(struct tcpdrop_dropper *d, size_t nr)
-{
-	while (d->batch.nr > nr)
-		sock_gen_put(d->batch.v[--d->batch.nr].sk);
-}
-
 static void unpin(struct tcpdrop_dropper *d)
 {
-	unpin_behind(d, 0);
+	while (d->batch.nr)
+		sock_gen_put(d->batch.v[--d->batch.nr].sk);
 }
 
 /* So many were there at the last look, or more: all but the last of them will not fit. */
@@ -421,24 +416,22 @@ static void drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
 		defer_bucket(d, bucket, d->walk.ends, d->turns);
 }
 
-/*
- * Drops what matches in the next buckets, from @bucket on, some at a time.  Returns the first
- * that it has not looked at; the one before that has to be looked at again if @again is set.
- */
-static unsigned long drop_together(struct tcpdrop_dropper *d, unsigned long bucket, bool *again)
+/* Drops what matches in some buckets from a given one on, and returns the next. */
+static unsigned long drop_next(struct tcpdrop_dropper *d, unsigned long bucket)
 {
 	unsigned long changed, last;
+	bool again;
 
 	expect(d, 0);
 	last = tcpdrop_walk_next(&d->walk, bucket, pin_together_visit, d);
-	*again = d->unborn || d->batch.missed;
-	if (*again)
-		unpin_behind(d, tcpdrop_batch_before(&d->batch, last));
+	again = d->unborn || d->batch.missed;
 	changed = drop_batch(d);
 	if (changed != NO_BUCKET) {
-		*again = true;
+		again = true;
 		last = changed;
 	}
+	if (again && !tcpdrop_drop_is_done(d))
+		drop_bucket(d, last);
 	return last == d->walk.end ? last : last + 1;
 }
 
@@ -451,13 +444,9 @@ static unsigned long drop_together(struct tcpdrop_dropper *d, unsigned long buck
 void tcpdrop_drop_buckets(struct tcpdrop_dropper *d)
 {
 	unsigned long bucket = d->walk.first;
-	bool again;
 
-	while (bucket != d->walk.end && !tcpdrop_drop_is_done(d)) {
-		bucket = drop_together(d, bucket, &again);
-		if (again && !tcpdrop_drop_is_done(d))
-			drop_bucket(d, bucket - 1);
-	}
+	while (bucket != d->walk.end && !tcpdrop_drop_is_done(d))
+		bucket = drop_next(d, bucket);
 }
 
 /* Where @ends can be. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Dropping what matches, bucket by bucket.
+ * Dropping what matches, some sockets at a time.
  */
 #ifndef TCPDROP_DROP_H
 #define TCPDROP_DROP_H

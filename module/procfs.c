@@ -51,11 +51,11 @@
 /**
  * struct reader - where a listing is
  * @walk: the walk
- * @batch: the connections of the bucket that is being listed
+ * @batch: the connections of the buckets that are being listed
  * @next: the first of them that has not been listed
- * @bucket: where to look for the next bucket to list
+ * @bucket: where to look for the next buckets to list
  *
- * A connection keeps its bucket, and each is looked at once, so that a listing
+ * A connection keeps its bucket, and each bucket is listed once, so that a listing
  * that is read in many pieces has every connection that lasts, once.
  */
 struct reader {

@@ -35,7 +35,7 @@
 #include "text.h"
 #include "walk.h"
 
-/* How many buckets are looked through between two chances to reschedule. */
+/* How many buckets are looked through at most between two chances to reschedule. */
 #define BUCKETS_AT_ONCE	512
 
 /*
@@ -52,7 +52,7 @@
 /* One within a rule's bounds takes as long as so many that are not. */
 #define SOCKETS_A_MATCH	8U
 
-/* How many matching sockets are noted together. */
+/* After how many matching sockets no more buckets are noted together with theirs. */
 #define NOTED_TOGETHER	32
 
 /* How many buckets tell how full a table is. */
@@ -60,6 +60,8 @@
 
 /* As many as fit into a page of 4 KiB. */
 #define BATCH_MIN	56
+
+static_assert(BATCH_MIN * sizeof(struct tcpdrop_batch_entry) <= 4096);
 
 static unsigned int ehash_size(const struct inet_hashinfo *hashinfo)
 {
@@ -462,8 +464,8 @@ static noinline bool visit_match(const struct look *look, struct sock *sk, unsig
 
 /*
  * Visits what matches; returns whether the walk is to end.  Counts in @seen what it has
- * looked at.  Most sockets get no further than to the bounds, for which little more than their
- * struct sock_common is read, and all that this takes is in registers.
+ * looked at, by what that takes.  Most sockets get no further than to the bounds, for which
+ * little more than their struct sock_common is read, and all that this takes is in registers.
  */
 static __always_inline bool walk_chain(const struct look *look,
 				       const struct tcpdrop_rule *rule,
@@ -621,7 +623,10 @@ static unsigned int listeners_next(const struct look *look, unsigned int number,
 
 	for (; number < end; number++) {
 		chain = &listen_bucket(look->part->hashinfo, number)->nulls_head;
-		if (!hlist_nulls_empty(chain) && walk_listeners(look, number))
+		if (hlist_nulls_empty(chain))
+			continue;
+		cond_resched();
+		if (walk_listeners(look, number))
 			break;
 	}
 	return number;
@@ -694,14 +699,14 @@ static bool has_children(const struct sock *sk)
 }
 
 static void pin_parents(const struct tcpdrop_walk *walk, struct hlist_nulls_head *chain,
-			unsigned int bucket, struct tcpdrop_batch *parents)
+			struct tcpdrop_batch *parents)
 {
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 	sk_nulls_for_each(sk, node, chain)
 		if (tcpdrop_nets_have(&walk->nets, sock_net(sk)) && has_children(sk) &&
-		    tcpdrop_batch_add(parents, sk, TCP_LISTEN, bucket))
+		    tcpdrop_batch_add(parents, sk, TCP_LISTEN, 0))
 			sock_hold(sk);
 }
 
@@ -717,8 +722,7 @@ static void unpin(struct tcpdrop_batch *batch)
  * tcpdrop_walk_parents() - pin the listeners that have children
  * @walk: the walk
  * @bucket: of the listeners' table, below tcpdrop_walk_nr_parents()
- * @parents: filled with them, by the numbers of that table; the caller has a reference on
- *           each
+ * @parents: filled with them, without their bucket; the caller has a reference on each
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with @parents empty.
@@ -740,7 +744,7 @@ int tcpdrop_walk_parents(const struct tcpdrop_walk *walk, unsigned int bucket,
 		if (ret)
 			return ret;
 		spin_lock(&listeners->lock);
-		pin_parents(walk, &listeners->nulls_head, bucket, parents);
+		pin_parents(walk, &listeners->nulls_head, parents);
 		spin_unlock(&listeners->lock);
 	} while (parents->missed);
 	return 0;
@@ -914,23 +918,6 @@ struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
 }
 
 /**
- * tcpdrop_batch_before() - how many were noted before those of a bucket?
- * @batch: the batch
- * @bucket: the walk's number of the bucket, the last of which any were noted
- *
- * Context: any.
- * Return: their number.
- */
-size_t tcpdrop_batch_before(const struct tcpdrop_batch *batch, unsigned long bucket)
-{
-	size_t nr = batch->nr;
-
-	while (nr && batch->v[nr - 1].bucket == bucket)
-		nr--;
-	return nr;
-}
-
-/**
  * tcpdrop_batch_free() - give back the memory of a batch
  * @batch: the batch, emptied by that
  *
@@ -974,7 +961,7 @@ int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most)
  */
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch)
 {
-	batch->nr = 0;
+	tcpdrop_batch_empty(batch);
 	if (batch->cap > 2 * BATCH_MIN)
 		tcpdrop_batch_free(batch);
 }
@@ -986,7 +973,14 @@ static bool note_visit(struct sock *sk, unsigned int state, unsigned long bucket
 	return !tcpdrop_batch_add(batch, sk, state, bucket) || batch->nr >= NOTED_TOGETHER;
 }
 
-/* A bucket that has more sockets than fit comes next, and alone. */
+/* Forgets those of the last bucket, which is given. */
+static void forget_last(struct tcpdrop_batch *batch, unsigned long bucket)
+{
+	while (batch->nr && batch->v[batch->nr - 1].bucket == bucket)
+		batch->nr--;
+}
+
+/* What did not fit is noted alone. */
 static int note_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 		       struct tcpdrop_batch *batch)
 {
@@ -1004,8 +998,8 @@ static int note_bucket(const struct tcpdrop_walk *walk, unsigned long bucket,
 /**
  * tcpdrop_walk_note() - note the matching sockets of the next buckets that have any
  * @walk: the walk
- * @bucket: where to begin, as for tcpdrop_walk_next(); set to one past the last
- *          bucket that they are in, or to @walk->end
+ * @bucket: where to begin, as for tcpdrop_walk_next(); set to where to go on, or to
+ *          @walk->end
  * @batch: filled with their facts, and those of no others; nothing is pinned.
  *         Empty if no bucket is left
  *
@@ -1020,11 +1014,12 @@ int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 
 	tcpdrop_batch_empty(batch);
 	last = tcpdrop_walk_next(walk, *bucket, note_visit, batch);
-	if (batch->missed)
-		batch->nr = tcpdrop_batch_before(batch, last);
-	if (batch->missed && batch->nr) {
-		*bucket = last;
-		return 0;
+	if (batch->missed) {
+		forget_last(batch, last);
+		if (batch->nr) {
+			*bucket = last;
+			return 0;
+		}
 	}
 	ret = note_bucket(walk, last, batch);
 	if (!ret)

@@ -111,7 +111,6 @@ bool tcpdrop_batch_add(struct tcpdrop_batch *batch, struct sock *sk, unsigned in
 		       unsigned long bucket);
 struct sock *tcpdrop_batch_push(struct tcpdrop_batch *batch, struct sock *sk,
 				unsigned int state, unsigned long bucket);
-size_t tcpdrop_batch_before(const struct tcpdrop_batch *batch, unsigned long bucket);
 int tcpdrop_batch_grow(struct tcpdrop_batch *batch, size_t most);
 void tcpdrop_batch_shrink(struct tcpdrop_batch *batch);
 void tcpdrop_batch_free(struct tcpdrop_batch *batch);
