@@ -653,7 +653,7 @@ static void expect_crowd_over(struct __test_metadata *_metadata, FIXTURE_DATA(cr
 	EXPECT_TRUE(sock_talks(self->idle.client, self->idle.server));
 }
 
-TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_commit, 300)
+TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_commit, TIMEOUT)
 {
 	ASSERT_EQ(0, rule_commit(&self->rule));
 
@@ -664,7 +664,7 @@ TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_commit, 300)
 	expect_crowd_over(_metadata, self);
 }
 
-TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_write, 300)
+TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_write, TIMEOUT)
 {
 	int64_t start;
 	int i;
@@ -725,7 +725,7 @@ static int drop_elsewhere(struct report *report, const struct rule *rule, const 
 	return -WEXITSTATUS(status);
 }
 
-TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_commit, 300)
+TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_commit, TIMEOUT)
 {
 	add_stuck(_metadata, self);
 
@@ -736,7 +736,7 @@ TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_commit, 300)
 	expect_order(_metadata, self);
 }
 
-TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_write, 300)
+TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_write, TIMEOUT)
 {
 	int i;
 
