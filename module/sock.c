@@ -103,9 +103,9 @@ bool tcpdrop_sock_has_ends(const struct sock *sk, const struct tcpdrop_conn *end
 
 /*
  * Does a part of the kernel use the socket for itself?  Those that do leave
- * their mark in sk_user_data, except for those who have no struct file to be
- * told from.  Marks of BPF and of SMC, which has fallen back to TCP on behalf
- * of an application, say that they are not to be copied.
+ * their mark in sk_user_data, except for NBD and those who have no struct file
+ * to be told from.  Marks of BPF and of SMC, which has fallen back to TCP on
+ * behalf of an application, say that they are not to be copied.
  */
 static bool has_kernel_mark(const struct sock *sk)
 {
@@ -120,13 +120,21 @@ static bool has_kernel_mark(const struct sock *sk)
  * sk_kern_sock nor sk_net_refcnt tells: sock_create() makes the kernel's as it
  * makes the user's, and SMC and MPTCP make the user's as if they were the
  * kernel's.  Some users in the kernel have a file for their socket that they
- * alone hold; a file that user space holds as well is user space's.
+ * alone hold; a file that user space holds as well is user space's.  Block
+ * devices over TCP, such as NBD, may use the memory that is kept for emergencies.
+ *
+ * 9P opens a file of its own for a socket of its own.  Of those that are made for
+ * the kernel SMC's have that of another socket, and no others have one.
  */
-static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
+static bool socket_is_kernel(const struct sock *sk, struct socket *socket)
 {
 	struct file *file = READ_ONCE(socket->file);
 
-	return !file || (has_kernel_mark(sk) && file_count(file) == 1);
+	if (!file)
+		return true;
+	if (!sk->sk_net_refcnt && file_inode(file) == SOCK_INODE(socket))
+		return true;
+	return (has_kernel_mark(sk) || sock_flag(sk, SOCK_MEMALLOC)) && file_count(file) == 1;
 }
 
 /*
@@ -135,7 +143,7 @@ static bool socket_is_kernel(const struct sock *sk, const struct socket *socket)
  */
 static bool sock_is_kernel(const struct sock *sk)
 {
-	const struct socket *socket;
+	struct socket *socket;
 	bool kernel;
 
 	if (sk_is_mptcp(sk))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sockets of the kernel's own that look like a process's: those of NVMe/TCP,
- * host and target, which hold their namespace as a process's do, and those of
- * an NFS server whose listener user space has made. No rule matches them, no
+ * host and target, which hold their namespace as a process's do, those of an
+ * NFS server whose listener user space has made, that of a 9P mount, which has
+ * a file, and one that was handed to NBD and closed. No rule matches them, no
  * line drops them, no listing shows them, and they go on.
  */
 #define _GNU_SOURCE
@@ -10,6 +11,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/genetlink.h>
+#include <linux/nbd-netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -98,6 +101,31 @@ static void expect_port_spared(struct __test_metadata *_metadata, const struct r
 	ASSERT_EQ(0, rule_setf(rule, port_attr, "%u", port));
 	expect_none(_metadata, rule);
 	ASSERT_EQ(0, rule_set(rule, port_attr, "any"));
+}
+
+/*
+ * The end that the kernel has of a connection to a port is there, and it is not to be
+ * dropped but by a rule for the kernel's own.
+ */
+static void expect_spared(struct __test_metadata *_metadata, const struct rule *rule,
+			  const struct ends *ends)
+{
+	expect_port_spared(_metadata, rule, "dport", ends->remote.port);
+	expect_not_listed(_metadata, ends);
+	expect_line_refused(_metadata, ends);
+	ASSERT_EQ(0, rule_setf(rule, "dport", "%u", ends->remote.port));
+	ASSERT_EQ(0, rule_set(rule, "kernel", "yes"));
+	EXPECT_EQ(1, rule_count(rule));
+	ASSERT_EQ(0, rule_set(rule, "kernel", "no"));
+	EXPECT_EQ(0, rule_count(rule));
+}
+
+/* A listener that this process has, for what the kernel connects to. */
+static int listen_for_kernel(struct end *end)
+{
+	int listener = sock_listen(IPV4, ADDR, 0);
+
+	return listener < 0 || end_of(listener, end) ? -errno : listener;
 }
 
 /* NVMe/TCP over loopback: the host and the target are this kernel. */
@@ -541,6 +569,233 @@ TEST_F_TIMEOUT(nfsd, client_of_user_space_is_dropped, 120)
 
 	EXPECT_EQ(0, ends_drop(&ends));
 	EXPECT_EQ(ECONNABORTED, sock_error(self->client));
+}
+
+/* A 9P mount whose server does not answer: it waits for the version. */
+
+FIXTURE(p9)
+{
+	struct rule rule;
+	struct ends ends;	/* as the kernel sees them */
+	int server;
+	pid_t mount;
+};
+
+static pid_t mount_p9(uint16_t port)
+{
+	pid_t pid = fork();
+	char options[64];
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(options, sizeof(options), "trans=tcp,port=%u,version=9p2000.L", port);
+	if (!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		mount(ADDR, "/tmp", "9p", 0, options);
+	_exit(0);
+}
+
+FIXTURE_SETUP(p9)
+{
+	struct pollfd ready = { .events = POLLIN };
+	struct end end;
+	char version;
+
+	REQUIRE_TCPDROP();
+	if (load("9p") || load("9pnet_fd"))
+		KERNEL_HAS_NO("9P over TCP");
+	ASSERT_EQ(0, netns_new());
+	ready.fd = listen_for_kernel(&end);
+	ASSERT_LE(0, ready.fd);
+	self->mount = mount_p9(end.port);
+	ASSERT_LE(0, self->mount);
+	ASSERT_EQ(1, poll(&ready, 1, DEADLINE_MS));
+	self->server = accept(ready.fd, NULL, NULL);
+	ASSERT_LE(0, self->server);
+	close(ready.fd);
+	ASSERT_EQ(1, recv(self->server, &version, 1, 0));
+	ASSERT_EQ(0, ends_of(self->server, &self->ends));
+	self->ends = ends_swap(&self->ends);
+	ASSERT_EQ(0, rule_new(&self->rule, "drivers"));
+}
+
+FIXTURE_TEARDOWN(p9)
+{
+	close(self->server);
+	waitpid(self->mount, NULL, 0);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F_TIMEOUT(p9, mount_is_spared_and_not_listed, 120)
+{
+	expect_spared(_metadata, &self->rule, &self->ends);
+	EXPECT_EQ(TCP_ESTABLISHED, sock_state(self->server));
+}
+
+/* NBD, which is told by netlink of a socket that the teller may close. */
+
+#define NBD_BYTES (1 << 20)
+
+FIXTURE(nbd)
+{
+	struct rule rule;
+	struct ends ends;	/* as the device sees them */
+	int netlink;
+	int family;
+	int client;
+	int server;
+};
+
+struct message {
+	struct nlmsghdr header;
+	struct genlmsghdr generic;
+	char attrs[1024];
+};
+
+static void message_start(struct message *msg, int family, int command)
+{
+	*msg = (struct message){
+		.header = {
+			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
+			.nlmsg_type = family,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		},
+		.generic = { .cmd = command, .version = 1 },
+	};
+}
+
+static void message_add(struct message *msg, int type, const void *value, size_t len)
+{
+	struct nlattr attr = { .nla_len = NLA_HDRLEN + len, .nla_type = type };
+	char *end = (char *)msg + msg->header.nlmsg_len;
+
+	memcpy(end, &attr, sizeof(attr));
+	memcpy(end + NLA_HDRLEN, value, len);
+	msg->header.nlmsg_len += NLA_ALIGN(attr.nla_len);
+}
+
+/* Sends it, and takes the answer, if there is one, into the same place. */
+static int message_ask(int fd, struct message *msg)
+{
+	union {
+		struct message message;
+		struct {
+			struct nlmsghdr header;
+			struct nlmsgerr err;
+		};
+	} answer;
+
+	if (send(fd, msg, msg->header.nlmsg_len, 0) != (ssize_t)msg->header.nlmsg_len)
+		return -errno;
+	while (recv(fd, &answer, sizeof(answer), 0) > 0) {
+		if (answer.header.nlmsg_type == NLMSG_ERROR)
+			return answer.err.error;
+		*msg = answer.message;
+	}
+	return -errno;
+}
+
+/* The number of NBD's family, 0 if there is none. */
+static int nbd_family(int fd)
+{
+	struct message msg;
+	struct nlattr *attr;
+	char *place;
+
+	message_start(&msg, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	message_add(&msg, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME,
+		    sizeof(NBD_GENL_FAMILY_NAME));
+	if (message_ask(fd, &msg))
+		return 0;
+	for (place = msg.attrs; place < (char *)&msg + msg.header.nlmsg_len;
+	     place += NLA_ALIGN(attr->nla_len)) {
+		attr = (struct nlattr *)place;
+		if (attr->nla_type == CTRL_ATTR_FAMILY_ID)
+			return *(uint16_t *)(place + NLA_HDRLEN);
+	}
+	return 0;
+}
+
+static int nbd_connect(int fd, int family, int client)
+{
+	struct {
+		struct nlattr item;
+		struct nlattr attr;
+		uint32_t fd;
+	} sockets = {
+		.item = { sizeof(sockets), NBD_SOCK_ITEM | NLA_F_NESTED },
+		.attr = { NLA_HDRLEN + sizeof(sockets.fd), NBD_SOCK_FD },
+		.fd = client,
+	};
+	uint32_t index = 0;
+	uint64_t bytes = NBD_BYTES;
+	struct message msg;
+
+	message_start(&msg, family, NBD_CMD_CONNECT);
+	message_add(&msg, NBD_ATTR_INDEX, &index, sizeof(index));
+	message_add(&msg, NBD_ATTR_SIZE_BYTES, &bytes, sizeof(bytes));
+	message_add(&msg, NBD_ATTR_SOCKETS | NLA_F_NESTED, &sockets, sizeof(sockets));
+	return message_ask(fd, &msg);
+}
+
+static int nbd_disconnect(int fd, int family)
+{
+	uint32_t index = 0;
+	struct message msg;
+
+	message_start(&msg, family, NBD_CMD_DISCONNECT);
+	message_add(&msg, NBD_ATTR_INDEX, &index, sizeof(index));
+	return message_ask(fd, &msg);
+}
+
+/* Its netlink is that of the first namespace alone. */
+FIXTURE_SETUP(nbd)
+{
+	struct end end;
+	int listener;
+
+	REQUIRE_TCPDROP();
+	if (load("nbd"))
+		KERNEL_HAS_NO("nbd");
+	self->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	ASSERT_LE(0, self->netlink);
+	self->family = nbd_family(self->netlink);
+	ASSERT_LT(0, self->family);
+	ASSERT_EQ(0, netns_new());
+	listener = listen_for_kernel(&end);
+	ASSERT_LE(0, listener);
+	self->client = sock_new(IPV4);
+	ASSERT_EQ(0, sock_connect(self->client, IPV4, &end));
+	ASSERT_EQ(0, ends_of(self->client, &self->ends));
+	self->server = accept(listener, NULL, NULL);
+	ASSERT_LE(0, self->server);
+	close(listener);
+	ASSERT_EQ(0, nbd_connect(self->netlink, self->family, self->client));
+	ASSERT_EQ(0, rule_new(&self->rule, "drivers"));
+}
+
+FIXTURE_TEARDOWN(nbd)
+{
+	EXPECT_EQ(0, nbd_disconnect(self->netlink, self->family));
+	close(self->server);
+	EXPECT_EQ(0, rule_remove(&self->rule));
+}
+
+TEST_F_TIMEOUT(nbd, socket_that_nobody_else_has_is_spared_and_not_listed, 120)
+{
+	ASSERT_EQ(0, close(self->client));
+	expect_spared(_metadata, &self->rule, &self->ends);
+	EXPECT_EQ(TCP_ESTABLISHED, sock_state(self->server));
+}
+
+/* It is the process's as long as that keeps it. */
+TEST_F_TIMEOUT(nbd, socket_that_a_process_keeps_is_dropped, 120)
+{
+	EXPECT_TRUE(ends_in_table(&self->ends));
+	EXPECT_EQ(0, ends_drop(&self->ends));
+	EXPECT_FALSE(ends_in_table(&self->ends));
+	EXPECT_EQ(TCP_CLOSE, sock_state(self->client));
+	close(self->client);
 }
 
 TEST_HARNESS_MAIN
