@@ -328,8 +328,9 @@ static unsigned int read_uid(const struct sock *sk, struct tcpdrop_range_key *ke
 
 /*
  * Since the last data in either direction, in milliseconds.  Neither a listener
- * nor who has had no answer yet has seen any.  The clock wraps after 49 days
- * or more.
+ * nor who has had no answer yet has seen any, nor has one of two that connect to
+ * each other, of which neither time is set before the last ACK.  The clock wraps
+ * after 49 days or more.
  */
 static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
@@ -339,6 +340,8 @@ static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *k
 		return 0;
 	sent = READ_ONCE(tcp_sk(sk)->lsndtime);
 	received = READ_ONCE(inet_csk(sk)->icsk_ack.lrcvtime);
+	if (sk->sk_state == TCP_SYN_RECV && !sent && !received)
+		return 0;
 	smp_rmb(); /* or else one might be later than now */
 	now = tcp_jiffies32;
 	keys[0] = (struct tcpdrop_range_key){

@@ -285,6 +285,13 @@ TEST_F(simultaneous, open_is_dropped_in_SYN_RCVD_and_both_ends_told)
 	EXPECT_FALSE(is_linked(&self->ends));
 }
 
+/* As ss shows it, which has no time of the last data then either. */
+TEST_F(simultaneous, open_has_not_been_idle)
+{
+	ASSERT_EQ(0, rule_set(&self->rule, "idle", "1ms"));
+	EXPECT_EQ(0, rule_count(&self->rule));
+}
+
 /*
  * Children that nobody has accepted, dropped while their listener is closed:
  * both want to end the same sockets.
