@@ -451,14 +451,14 @@ static bool is_listening(const struct word *local, const struct word *remote)
 		!memcmp(remote->text, listen, sizeof(listen) - 1));
 }
 
-/* The headings of ss, netstat and lsof have no number where a port would be. */
+/* The headings of ss, netstat and lsof have no number where a port would be, and no "*". */
 static bool is_heading(const char *line)
 {
 	struct word word;
 
 	do {
 		word = next_word(&line);
-		if (has_number(&word))
+		if (has_number(&word) || has_any_port(&word))
 			return false;
 	} while (word.len);
 	return true;

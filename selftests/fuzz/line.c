@@ -119,7 +119,7 @@ static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2
 	    (remote.len == 8 && ends_in(remote, "(LISTEN)")))
 		return -ENODATA;
 	for (rest = line, word = next_word_of(&rest); word.len; word = next_word_of(&rest))
-		if (ends_in_number(word))
+		if (ends_in_number(word) || ends_in(word, ":*"))
 			return -EINVAL;
 	return -ENODATA;
 }
