@@ -72,6 +72,9 @@ struct reader {
  * @rule: the same of one that does not fit there and is a rule; else NULL
  * @len: its length, or TOO_LONG
  * @lines: how many lines the text has had that the line goes on with
+ * @malformed: how many of them did not parse and nobody has been told of
+ * @refused: likewise, how many were rules that matched more than they allow
+ * @failed: likewise, how many sockets still stood
  * @owner: the process that wrote it
  */
 struct writer {
@@ -80,6 +83,9 @@ struct writer {
 	char *rule;
 	size_t len;
 	size_t lines;
+	size_t malformed;
+	size_t refused;
+	size_t failed;
 	struct pid *owner;
 };
 
@@ -99,6 +105,7 @@ struct proc_file {
  *         included
  * @malformed: how many of them did not parse
  * @refused: how many of them were rules that matched more than they allow
+ * @failed: how many sockets of the text before still stood
  * @others: how many of them plainly were no connection
  * @done: how many lines of this write were carried out
  * @deferred: how many of them were deferred and are not settled
@@ -112,6 +119,7 @@ struct tally {
 	size_t lines;
 	size_t malformed;
 	size_t refused;
+	size_t failed;
 	size_t others;
 	size_t done;
 	size_t deferred;
@@ -213,13 +221,18 @@ static bool is_interrupted(const struct tally *tally)
  * Owners that are stuck delay nobody but those who wait as well, and all of
  * them together no longer than the timeout.  So this is not broken off for a
  * signal, unless nobody is left to be told: the lines have been taken, and that
- * their connections could not be dropped is said only if that was tried.
+ * their connections could not be dropped is said only if that was tried.  Before
+ * the last of it half of the time is kept for those to come, who may just be busy.
  */
-static void settle(struct tally *tally)
+static void settle(struct tally *tally, bool last)
 {
+	unsigned long kept = last ? 0 : tally->patience / 2;
+
 	tally->dropper.task = tally->deaf ? NULL : current;
 	tally->dropper.fatal = true;
+	tally->patience -= kept;
 	tcpdrop_drop_settle(&tally->dropper, &tally->patience);
+	tally->patience += kept;
 	tally->dropper.task = NULL;
 	tally->deferred = 0;
 	tally->err = 0;
@@ -228,7 +241,7 @@ static void settle(struct tally *tally)
 /* The last of it; what was dropped for a line that has to be written again counts, too. */
 static void tally_exit(struct tally *tally)
 {
-	settle(tally);
+	settle(tally, true);
 	tcpdrop_dropper_exit(&tally->dropper);
 	tcpdrop_stats_lines(tally->done, &tally->result);
 }
@@ -240,7 +253,7 @@ static int drop_line(struct tally *tally, const struct tcpdrop_conn *ends)
 	int ret;
 
 	if (tally->deferred == DEFERRED_MAX)
-		settle(tally);
+		settle(tally, false);
 	tcpdrop_drop_ends(d, ends);
 	ret = tally->err;
 	tally->err = 0;
@@ -291,7 +304,7 @@ static int take_rule(const char *line, struct tally *tally)
 	struct tcpdrop_drop_result result = {};
 	int ret;
 
-	settle(tally);
+	settle(tally, false);
 	ret = tcpdrop_once_commit(tally->dropper.walk.nets.net, line,
 				  tally->deaf ? NULL : current, &result);
 	if (ret == -EINVAL)
@@ -431,13 +444,34 @@ static int verdict(const struct writer *writer, struct tally *tally)
 		return -EINVAL;
 	if (tally->refused)
 		return -E2BIG;
-	if (atomic_long_read(&tally->result.failed))
+	if (tally->failed || atomic_long_read(&tally->result.failed))
 		return -EBUSY;
 	if (!single || atomic_long_read(&tally->result.dropped))
 		return 0;
 	if (tally->dropper.walk.ends && tcpdrop_walk_has_exempt(&tally->dropper.walk))
 		return -EPERM;
 	return -ESRCH;
+}
+
+/*
+ * Who is told how many bytes were taken is not told what became of the lines in
+ * them: that of the rest of the text counts it.
+ */
+static void keep_untold(struct writer *writer, const struct tally *tally)
+{
+	writer->malformed = tally->malformed;
+	writer->refused = tally->refused;
+	writer->failed = tally->failed + atomic_long_read(&tally->result.failed);
+}
+
+static void take_untold(struct writer *writer, struct tally *tally)
+{
+	tally->malformed = writer->malformed;
+	tally->refused = writer->refused;
+	tally->failed = writer->failed;
+	writer->malformed = 0;
+	writer->refused = 0;
+	writer->failed = 0;
 }
 
 static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
@@ -450,6 +484,7 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 
 	tally_init(&tally, pf->net, false);
 	tally.lines = writer->lines;
+	take_untold(writer, &tally);
 	while (taken < count && !err) {
 		size_t len = min_t(size_t, count - taken, PAGE_SIZE);
 
@@ -461,8 +496,10 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 	tally_exit(&tally);
 
 	writer->lines = writer->len || err ? tally.lines : 0;
-	if (err)
+	if (err) {
+		keep_untold(writer, &tally);
 		return taken ? taken : err;
+	}
 	err = verdict(writer, &tally);
 	return err ? err : count;
 }

@@ -749,4 +749,19 @@ TEST_F_TIMEOUT(crowd, is_held_up_by_no_stuck_owner_in_a_write, TIMEOUT)
 	expect_order(_metadata, self);
 }
 
+/* The stuck are settled before the rule, and the busy after it. */
+TEST_F_TIMEOUT(crowd, behind_a_rule_is_held_up_by_no_stuck_owner_before_it, TIMEOUT)
+{
+	int i;
+
+	add_stuck(_metadata, self);
+	strcat(self->lines, "dport=9 state=time-wait\n");
+	for (i = 0; i < CROWD; i++)
+		add_line(self->lines, &self->talk[i].ends);
+
+	EXPECT_EQ(-EBUSY, write_lines(self->lines));
+
+	expect_crowd_over(_metadata, self);
+}
+
 TEST_HARNESS_MAIN

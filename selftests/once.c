@@ -622,6 +622,31 @@ TEST_F(once_stuck, are_not_waited_for_after_a_signal)
 	EXPECT_TRUE(ends_in_table(&self->stuck.ends));
 }
 
+/* Who is told that it was short writes the rest, and hears of all of it then, once. */
+TEST_F(once_stuck, are_among_lines_of_which_a_write_that_was_cut_short_tells_later)
+{
+	static const char wrong[] = "127.0.0.1:8x 127.0.0.1:80\n", nothing[] = "dport=9\n";
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval often = {
+		.it_value = { .tv_usec = 100000 }, .it_interval = { .tv_usec = 100000 },
+	};
+	int fd = open(PROC_FILE, O_WRONLY | O_CLOEXEC);
+	char text[512];
+
+	ASSERT_LE(0, fd);
+	snprintf(text, sizeof(text), "%s%s", wrong, self->line);
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
+	EXPECT_EQ(strlen(wrong), write(fd, text, strlen(text)));
+	memset(&often, 0, sizeof(often));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
+	EXPECT_EQ(-1, write(fd, nothing, strlen(nothing)));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(fd, nothing, strlen(nothing)));
+	EXPECT_EQ(ESRCH, errno);
+	close(fd);
+}
+
 /* What people do with loops around ss and awk, a line each. */
 
 struct ask {
