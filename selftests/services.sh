@@ -712,6 +712,21 @@ an_address_that_is_here_is_spared()
 	expect_alive bystander
 }
 
+# Where ip says nothing, the address may still be here.
+an_address_is_spared_where_ip_fails()
+{
+	install_examples
+	ask connect bystander 192.0.2.1 8080
+	mkdir "$tmp/failing"
+	printf '#!/bin/sh\necho "ip: no memory" >&2\nexit 1\n' >"$tmp/failing/ip"
+	chmod +x "$tmp/failing/ip"
+	run env "PATH=$tmp/failing:$PATH" tcpdrop-moved 192.0.2.1
+	expect_exit 1
+	expect_out
+	expect_err "ip: no memory"
+	expect_alive bystander
+}
+
 # When keepalived stops it ends its scripts a second later: this one is at its first look then.
 an_address_is_dropped_to_the_end()
 {
@@ -833,6 +848,7 @@ claim "nftables: elements with timeouts and comments, and sets that are refused"
 claim "keepalived: an address moves from a machine that is worse, has a fault, stops" \
 	an_address_moves
 claim "keepalived: an address that is here is spared" an_address_that_is_here_is_spared
+claim "keepalived: an address is spared where ip fails" an_address_is_spared_where_ip_fails
 claim "keepalived: what has moved is dropped, though keepalived stops" an_address_is_dropped_to_the_end
 claim "Prometheus: what is written are counters, and they count" metrics_are_counters
 claim "Prometheus: without the module the old file stays" no_metrics_leave_the_file
