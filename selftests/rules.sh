@@ -333,6 +333,45 @@ protects_in_undone_change()
 	expect_equal "commits" "$(<"$rules/all/result/matched")" 0
 }
 
+# fails_in_the_middle PROGRAM LINE...: a change, where one of its programs begins with these lines of
+# a shell, and files in tmp are those in small.
+fails_in_the_middle()
+{
+	local before program=$1
+	shift
+
+	begin
+	ask connect bystander 127.0.0.1 7002
+	applies '[keep]' 'port = 7002' 'protect = yes' '[web]' 'sport = 443' 'max = 3'
+	write_file changed '[new]' 'sport = 81' '[web]' 'sport = 80' '[keep]' 'port = 7003' \
+		'protect = yes'
+	mkdir small shims
+	mount -t tmpfs tmpfs small
+	defer umount -l "$PWD/small"
+	write_file "shims/$program" '#!/bin/sh' "$@" "exec $(command -v "$program") \"\$@\""
+	chmod +x "shims/$program"
+	before=$(state_of_rules)
+	run env "PATH=$PWD/shims:$PATH" "TMPDIR=$PWD/small" tcpdrop-rules apply changed
+	expect_exit 1
+	expect_out
+	expect_err_like "tcpdrop-rules: *: cannot write to $PWD/small/*"
+	expect_equal "the rules" "$(state_of_rules)" "$before"
+	expect_alive bystander
+	ask forget
+}
+
+# Where a rule is to be made, and where one that protects is to be relieved.
+puts_back_without_tmp()
+{
+	local path
+
+	for path in "$rules/new" '*.old'; do
+		fails_in_the_middle mkdir "case \$1 in $path) mount -o remount,ro \"\$TMPDIR\" ;; esac"
+		umount -l "$PWD/small"
+		remove_all
+	done
+}
+
 # Each of two files has another address and another port: half of one and half of the other match.
 means_no_more_in_changes()
 {
@@ -720,6 +759,8 @@ for shell in dash "busybox sh"; do
 	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
 	claim "a rule protects while a change of it is undone" \
 		"${under[@]}" protects_in_undone_change
+	claim "what cannot be kept in a file in the middle of a change is undone" \
+		"${under[@]}" puts_back_without_tmp
 	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
 	claim "a rule that is being committed is not changed" "${under[@]}" leaves_busy_rule
 	claim "a list of 50,000 networks, there and back" "${under[@]}" takes_long_list
