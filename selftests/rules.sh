@@ -333,8 +333,8 @@ protects_in_undone_change()
 	expect_equal "commits" "$(<"$rules/all/result/matched")" 0
 }
 
-# fails_in_the_middle PROGRAM LINE...: a change, where one of its programs begins with these lines of
-# a shell, and files in tmp are those in small.
+# fails_in_the_middle PROGRAM LINE...: a change, where one of its programs begins with these lines
+# of a shell, and which has its files in small.
 fails_in_the_middle()
 {
 	local before program=$1
@@ -358,6 +358,27 @@ fails_in_the_middle()
 	expect_equal "the rules" "$(state_of_rules)" "$before"
 	expect_alive bystander
 	ask forget
+}
+
+# An awk that leaves an empty file where it should write the last port, and says nothing.
+refuses_what_is_not_written()
+{
+	local before
+
+	begin
+	applies '[web]' 'sport = 443'
+	write_file changed '[web]' 'sport = 80' '[new]' 'state = all' 'dport = 81'
+	mkdir shims
+	# shellcheck disable=SC2016 # for that shell
+	write_file shims/awk '#!/bin/sh' "$(command -v awk) \"\$@\"" 'said=$?' \
+		'case "$*" in *mode=pack*) true >"$tmp/new.2.dport" ;; esac' 'exit $said'
+	chmod +x shims/awk
+	before=$(state_of_rules)
+	run env "PATH=$PWD/shims:$PATH" tcpdrop-rules apply changed
+	expect_exit 1
+	expect_out
+	expect_err_like "tcpdrop-rules: changed:5: dport: cannot write to */tcpdrop-rules.*"
+	expect_equal "the rules" "$(state_of_rules)" "$before"
 }
 
 # Where a rule is to be made, where one that protects is to be relieved, and where it is written down
@@ -762,6 +783,8 @@ for shell in dash "busybox sh"; do
 	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
 	claim "a rule protects while a change of it is undone" \
 		"${under[@]}" protects_in_undone_change
+	claim "what has no room in a file is no rule for everything" \
+		"${under[@]}" refuses_what_is_not_written
 	claim "what cannot be kept in a file in the middle of a change is undone" \
 		"${under[@]}" puts_back_without_tmp
 	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
