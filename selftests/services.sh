@@ -263,8 +263,8 @@ log_says()
 	echo "$(date '+%F %T') login failed from $1" >>"$tmp/web.log"
 }
 
-# Jails: one for the ports of a service, two for all ports, one whose port nobody knows, and one
-# that is not about TCP.
+# Jails: one for the ports of a service, two for all ports, one whose port nobody knows, one with a
+# comma for a port, and one that is not about TCP.
 start_fail2ban()
 {
 	need fail2ban-server fail2ban-client nft
@@ -302,6 +302,10 @@ start_fail2ban()
 		enabled = true
 		maxretry = 1000
 		action = tcpdrop[port="http-alt,nobody-knows"]
+		[comma]
+		enabled = true
+		maxretry = 1000
+		action = tcpdrop[port=","]
 		[datagrams]
 		enabled = true
 		maxretry = 1000
@@ -406,8 +410,8 @@ networks_are_banned()
 	expect_alive bystander 3
 }
 
-# Without ports everything of the address goes; in a jail whose port is unknown, and in one that is
-# not about TCP, nothing does.
+# Without ports everything of the address goes; in a jail whose port is unknown or a comma, and in
+# one that is not about TCP, nothing does.
 ports_are_understood()
 {
 	ask connect target 192.0.2.1 8080 from=203.0.113.11
@@ -417,6 +421,8 @@ ports_are_understood()
 	fail2ban-client set unknown banip 203.0.113.11
 	wait_for has_line "$tmp/fail2ban.log" 'ERROR.*Failed to execute ban.*unknown'
 	has_line "$tmp/fail2ban.log" 'tcpdrop: sport: "unknown": not a port number'
+	fail2ban-client set comma banip 203.0.113.11
+	wait_for has_line "$tmp/fail2ban.log" 'ERROR.*Failed to execute ban.*comma'
 	ask connect bystander 192.0.2.1 8080 from=198.51.100.8
 	fail2ban-client set datagrams banip 198.51.100.8
 	wait_for has_line "$tmp/fail2ban.log" 'NOTICE.*\[datagrams\] Ban'
