@@ -814,6 +814,8 @@ claim_containers()
 		"${under[@]}" serves_container_with_rules
 	claim "in a container: what is refused ($shell)" "${under[@]}" refuses_in_container
 	claim "in a container: lists ($shell)" "${under[@]}" takes_list_in_container
+	claim "in a container: values that have not been read to their end ($shell)" \
+		"${under[@]}" needs_whole_value_in_container
 }
 
 # make_container COMMAND...: a user namespace and a network namespace, made by that command, with a
@@ -937,6 +939,31 @@ takes_list_in_container()
 	run in_container tcpdrop 'dport=7001, 7003 7004' saddr=@list
 	expect_success
 	expect_alive_there target 0
+	expect_alive_there bystander 1
+	expect_bystander
+}
+
+# make_failing_awk: does all it should, and fails in the end.
+make_failing_awk()
+{
+	mkdir -p "$tmp/failing"
+	printf '#!/bin/sh\n%s "$@"\nexit 2\n' "$(command -v awk)" >"$tmp/failing/awk"
+	chmod +x "$tmp/failing/awk"
+}
+
+needs_whole_value_in_container()
+{
+	local operand
+
+	make_container_of_nobody
+	make_failing_awk
+	cd "$tmp"
+	echo 127.0.0.1 >list
+	for operand in dport=7001 saddr=@list; do
+		run in_container env "PATH=$tmp/failing:$PATH" tcpdrop "$operand"
+		expect_failure ""
+		expect_alive_there target 1
+	done
 	expect_alive_there bystander 1
 	expect_bystander
 }
