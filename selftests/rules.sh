@@ -742,6 +742,15 @@ completes_words()
 	completes "tcpdrop netns=${inode%?}" "$inode"
 	completes "tcpdrop netns=a" all
 
+	# A device whose name is a command to a shell.
+	mount -t tmpfs tmpfs /sys/class/net
+	defer umount /sys/class/net
+	# shellcheck disable=SC2016 # for that shell
+	touch '/sys/class/net/t$(>run)'
+	completes "tcpdrop dev=t" 't\$\(\>run\)'
+	completes "tcpdrop dev=u"
+	[ ! -e run ]
+
 	mkdir "$rules/web" "$rules/a b" "$rules/tcpdrop-rules.1.1.1"
 	write_file web.rules
 	completes "tcpdrop-rules " check apply remove commit show save

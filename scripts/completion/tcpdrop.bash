@@ -12,6 +12,18 @@ _tcpdrop_words_of()
 	echo "${words[*]}"
 }
 
+# _tcpdrop_matching PREFIX WORD CHOICES: those that begin so, behind the prefix, as they are typed.
+# What has a "$(" in its name, as a device can, compgen -W would run.
+_tcpdrop_matching()
+{
+	local choice choices
+
+	read -r -d "" -a choices <<<"$3"
+	for choice in "${choices[@]}"; do
+		[[ $choice != "$2"* ]] || printf '%s%q\n' "$1" "$choice"
+	done
+}
+
 _tcpdrop_states="SYN_SENT SYN_RCVD ESTABLISHED CLOSE_WAIT FIN_WAIT_1 CLOSING LAST_ACK FIN_WAIT_2
 	TIME_WAIT"
 # All of a rule but protect, by which nothing is dropped.
@@ -38,7 +50,7 @@ _tcpdrop_values()
 	ulp) choices=$(_tcpdrop_words_of "$sysctl/tcp_available_ulp") ;;
 	dev) choices=$(cd /sys/class/net && echo *) ;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$choices" -- "$item")
+	mapfile -t COMPREPLY < <(_tcpdrop_matching "$before" "$item" "$choices")
 }
 
 # The ends of the connections there are: ADDRESS:PORT ADDRESS:PORT, a line each. Who is not root
@@ -66,7 +78,7 @@ _tcpdrop_ends()
 	fi
 	before=
 	[[ $word != *:* ]] || before=${word%:*}:
-	compgen -W "$choices" -- "$word" | sort -u | while read -r word; do
+	_tcpdrop_matching "" "$word" "$choices" | sort -u | while read -r word; do
 		echo "${word#"$before"}"
 	done
 }
@@ -91,13 +103,13 @@ _tcpdrop()
 	-*s) words=$_tcpdrop_states ;;
 	*)
 		words="-a -C -h -j -l -n -S -s -V $(compgen -A hostname)"
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word"
+		mapfile -t COMPREPLY < <(_tcpdrop_matching "" "$word" "$words"
 			compgen -S = -W "$_tcpdrop_attributes" -- "$word"; _tcpdrop_ends)
 		[[ ${COMPREPLY[*]-} != *= ]] || compopt -o nospace
 		return
 		;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+	mapfile -t COMPREPLY < <(_tcpdrop_matching "" "$word" "$words")
 }
 
 complete -F _tcpdrop tcpdrop
