@@ -360,6 +360,31 @@ fails_in_the_middle()
 	ask forget
 }
 
+# Nothing at all fits into where files are kept, or no byte more.
+needs_room()
+{
+	local full command before
+
+	begin
+	applies '[web]' 'sport = 443'
+	write_file changed '[web]' 'sport = 80'
+	mkdir full
+	mount -t tmpfs -o size=4k tmpfs full
+	defer umount "$PWD/full"
+	printf '%4096s' "" >full/fill
+	for full in "$PWD/full" /proc/no/such; do
+		for command in "check changed" "apply changed" "remove changed" "remove web"; do
+			before=$(state_of_rules)
+			# shellcheck disable=SC2086 # into words
+			run env "TMPDIR=$full" tcpdrop-rules $command
+			expect_exit 1
+			expect_out
+			expect_err_like '*?*'
+			expect_equal "the rules" "$(state_of_rules)" "$before"
+		done
+	done
+}
+
 # An awk that leaves an empty file where it should write the last port, and says nothing.
 refuses_what_is_not_written()
 {
@@ -792,6 +817,8 @@ for shell in dash "busybox sh"; do
 	claim "a rule protects while it is changed" "${under[@]}" protects_in_changes
 	claim "a rule protects while a change of it is undone" \
 		"${under[@]}" protects_in_undone_change
+	claim "without room for files nothing is done, and that is a failure" \
+		"${under[@]}" needs_room
 	claim "what has no room in a file is no rule for everything" \
 		"${under[@]}" refuses_what_is_not_written
 	claim "what cannot be kept in a file in the middle of a change is undone" \
