@@ -145,6 +145,12 @@ make_time_wait()
 	wait_for is_in time-wait
 }
 
+# writes_to_full COMMAND...: no byte of what it prints can be written.
+writes_to_full()
+{
+	"$@" >/dev/full
+}
+
 rules_are()
 {
 	[ "$(rules_there)" = "$1" ]

@@ -245,6 +245,7 @@ claim_looks()
 	claim "-j prints what a commit did as JSON ($shell)" "${under[@]}" prints_json
 	claim "-l -j prints connections as JSON ($shell)" "${under[@]}" prints_json_list
 	claim "-n -j prints how many as JSON ($shell)" "${under[@]}" prints_json_count
+	claim "what cannot be printed is a failure ($shell)" "${under[@]}" needs_output
 	claim "-h prints the usage and where to read more ($shell)" "${under[@]}" prints_help
 	claim "-V prints the version of the module ($shell)" "${under[@]}" prints_version
 }
@@ -338,6 +339,31 @@ prints_json_count()
 	expect_json said "{'matched': 2}"
 	expect_alive target 2
 	expect_bystander
+}
+
+# What only looks comes first; what is dropped all the same is dropped.
+needs_output()
+{
+	local words
+
+	make_clients
+	for words in -h -V "-l dport=7001" "-lj dport=7001" "-n dport=7001" "-nj dport=7001" "-la" \
+		"-j dport=7001" dport=7002; do
+		echo "$words"
+		# shellcheck disable=SC2086 # into words
+		run writes_to_full tcpdrop $words
+		expect_exit 1
+	done
+	expect_answer 0 alive target
+	expect_answer 0 alive bystander
+	ask connect target 127.0.0.1 7001
+	# shellcheck disable=SC2086 # into words
+	run writes_to_full tcpdrop $answer
+	expect_exit 1
+	ask connect target 127.0.0.1 7001
+	run writes_to_full tcpdrop -a
+	expect_exit 1
+	expect_answer 0 alive target
 }
 
 prints_help()

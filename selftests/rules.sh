@@ -111,6 +111,22 @@ sport = 80,443"
 	expect_out
 }
 
+needs_output()
+{
+	local words
+
+	begin
+	make_clients
+	applies '[web]' 'dport = 7001'
+	for words in -h -V show "show -j" save "commit web" "commit -j web"; do
+		echo "$words"
+		# shellcheck disable=SC2086 # into words
+		run writes_to_full tcpdrop-rules $words
+		expect_exit 1
+	done
+	expect_answer 0 alive target
+}
+
 # Two connections to port 7001, one to port 7002.
 make_clients()
 {
@@ -809,6 +825,7 @@ for shell in dash "busybox sh"; do
 	claim "what is wrong is named, and nothing changes" "${under[@]}" refuses_what_is_wrong
 	claim "completion in bash" "${under[@]}" completes_words
 	claim "the examples of the manual page" "${under[@]}" shows_examples
+	claim "what cannot be printed is a failure" "${under[@]}" needs_output
 	claim "usage, help and version" "${under[@]}" says_how
 	claim "all attributes, there and back" "${under[@]}" takes_all_attributes
 	claim "rules that tcpdrop(8) has made for a moment are not shown" \
