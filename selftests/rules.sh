@@ -167,6 +167,23 @@ tcpdrop-rules: keep: the rule protects what matches, and drops nothing"
 	expect_alive bystander
 }
 
+# A commit that was not made is not told of by what another has left.
+tells_of_none()
+{
+	begin
+	make_clients
+	applies '[all]' 'state = all' 'max = 1'
+	run tcpdrop-rules commit all
+	expect_exit 1
+	chmod 755 "$tmp"
+	run "${nobody[@]}" tcpdrop-rules commit all
+	expect_failure "tcpdrop-rules: all: Permission denied"
+	run "${nobody[@]}" tcpdrop-rules commit -j all
+	expect_exit 1
+	expect_out '{"rule":"all","error":"Permission denied"}'
+	expect_alive target 2
+}
+
 # A rule with all that there is, in any order.
 takes_all_attributes()
 {
@@ -821,6 +838,7 @@ for shell in dash "busybox sh"; do
 	# What does not depend on the shell.
 	[ "$shell" = dash ] || continue
 	claim "a commit that a signal stops is told of" "${under[@]}" tells_of_stopped
+	claim "a commit that was not made is told of as such" "${under[@]}" tells_of_none
 	claim "what no file can say is named and left out" "${under[@]}" leaves_out_unwritable
 	claim "what is wrong is named, and nothing changes" "${under[@]}" refuses_what_is_wrong
 	claim "completion in bash" "${under[@]}" completes_words
