@@ -721,6 +721,24 @@ leaves_out_unwritable()
 	rmdir "$rules/dev"
 }
 
+# As a plain user cannot, who sees that the rule is there.
+shows_what_can_be_read()
+{
+	local option
+
+	begin
+	applies '[web]' 'dport = 7001'
+	chmod 755 "$tmp"
+	chmod 600 "$rules/web/rule"
+	for option in "" -j; do
+		# shellcheck disable=SC2086 # into words
+		run "${nobody[@]}" tcpdrop-rules show $option web
+		expect_exit 1
+		expect_out
+		expect_err_like 'cat: *: Permission denied'
+	done
+}
+
 # Who commits may well drop the session that he works in.
 goes_on_after_hangup()
 {
@@ -838,6 +856,8 @@ for shell in dash "busybox sh"; do
 	# What does not depend on the shell.
 	[ "$shell" = dash ] || continue
 	claim "a commit that a signal stops is told of" "${under[@]}" tells_of_stopped
+	claim "a rule that cannot be read is not shown as an empty one" \
+		"${under[@]}" shows_what_can_be_read
 	claim "a commit that was not made is told of as such" "${under[@]}" tells_of_none
 	claim "what no file can say is named and left out" "${under[@]}" leaves_out_unwritable
 	claim "what is wrong is named, and nothing changes" "${under[@]}" refuses_what_is_wrong
