@@ -576,6 +576,8 @@ refuses_missing_list()
 
 claim_rules()
 {
+	claim "what fails within is a 1, and nothing is dropped ($shell)" "${under[@]}" fails_with_1
+	claim "results that cannot be read are a 1 ($shell)" "${under[@]}" reads_results
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
 	claim "a signal ends the commit ($shell)" "${under[@]}" ends_commit
 	claim "a commit that a signal stops is told of ($shell)" "${under[@]}" tells_of_stopped
@@ -975,6 +977,44 @@ make_failing_awk()
 	mkdir -p "$tmp/failing"
 	printf '#!/bin/sh\n%s "$@"\nexit 2\n' "$(command -v awk)" >"$tmp/failing/awk"
 	chmod +x "$tmp/failing/awk"
+}
+
+# With 1: 2 is for what was not there in a container. And nothing is dropped.
+fails_with_1()
+{
+	local words
+
+	make_clients
+	make_failing_awk
+	cd "$tmp"
+	echo 127.0.0.1 >list
+	for words in "saddr=@list" "-s ESTABLISHED" "-l -s ESTABLISHED"; do
+		# shellcheck disable=SC2086 # into words
+		run env "PATH=$tmp/failing:$PATH" tcpdrop $words
+		expect_failure ""
+		expect_alive target 2
+	done
+	expect_bystander
+}
+
+# There are no results where a commit should have left them.
+reads_results()
+{
+	local name
+
+	mkdir -p "$tmp/rule"
+	{
+		echo "rule=$tmp/rule status=0 watcher= stopped=; set -u"
+		for name in warn see_to_the_end commit_rule tell_commit_error; do
+			sed -n "/^$name()/,/^}/p" "$the_command"
+		done
+		# shellcheck disable=SC2016 # for that shell
+		echo 'commit_rule; exit "$status"'
+	} >"$tmp/script"
+	# shellcheck disable=SC2086 # into words
+	run $shell "$tmp/script"
+	expect_exit 1
+	expect_out
 }
 
 needs_whole_value_in_container()
