@@ -491,6 +491,7 @@ sets_of_all_kinds()
 		'{ type ipv4_addr; flags timeout; comment "elements = { 198.51.100.20 }"; }'
 	nft add set ip other ports '{ type inet_service; elements = { 22, 443 }; }'
 	nft add set ip other pairs '{ type ipv4_addr . inet_service; elements = { 203.0.113.11 . 443 }; }'
+	nft add set ip other names '{ type ifname; elements = { "eth0", "lo" }; }'
 	seq -f '10.1.0.%g comment "a, } b"' 1 200 | paste -sd , |
 		sed 's/.*/add element ip other long { & }/' | nft -f -
 	nft add element ip other long \
@@ -500,7 +501,7 @@ sets_of_all_kinds()
 	ask connect bystander 192.0.2.1 22 from=203.0.113.11
 	ask connect bystander 192.0.2.1 443 from=198.51.100.20
 
-	for set in ports pairs none; do
+	for set in ports pairs names none; do
 		run tcpdrop-nft-set ip other "$set"
 		expect_exit 1
 		expect_out
