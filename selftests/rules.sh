@@ -393,7 +393,7 @@ fails_in_the_middle()
 	ask forget
 }
 
-# Nothing at all fits into where files are kept, or no byte more.
+# There is no place for files, or none for a byte more. A commit needs none.
 needs_room()
 {
 	local full command before
@@ -415,6 +415,8 @@ needs_room()
 			expect_err_like '*?*'
 			expect_equal "the rules" "$(state_of_rules)" "$before"
 		done
+		run env "TMPDIR=$full" tcpdrop-rules commit web
+		expect_success "web: 0 matched, 0 dropped, 0 failed, 0 remaining"
 	done
 }
 
