@@ -220,6 +220,18 @@ leaves_out_tcpdrop()
 	expect_out '[tcpdrop.7]'
 }
 
+ignores_quoting_style()
+{
+	begin
+	write_file web.rules '[web]' 'dport = 7001'
+	mkdir "$rules/tcpdrop-rules.999999999.$(readlink /proc/self/ns/pid | tr -dc 0-9).1"
+	export QUOTING_STYLE=c
+	succeeds apply web.rules
+	rules_are web
+	succeeds show
+	expect_out $'[web]\ndport = 7001'
+}
+
 says_how()
 {
 	local words
@@ -866,6 +878,8 @@ for shell in dash "busybox sh"; do
 	claim "completion in bash" "${under[@]}" completes_words
 	claim "the examples of the manual page" "${under[@]}" shows_examples
 	claim "what cannot be printed is a failure" "${under[@]}" needs_output
+	claim "names are as they are, however ls is to quote them" \
+		"${under[@]}" ignores_quoting_style
 	claim "usage, help and version" "${under[@]}" says_how
 	claim "all attributes, there and back" "${under[@]}" takes_all_attributes
 	claim "rules that tcpdrop(8) has made for a moment are not shown" \
