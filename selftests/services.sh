@@ -324,12 +324,12 @@ start_fail2ban()
 	defer grep 'ERROR\|Ban\|std' "$tmp/fail2ban.log"
 	defer wait_for_end "$fail2ban"
 	defer kill -s KILL "$fail2ban"
-	wait_for is_answered
+	wait_for has_started
 }
 
-is_answered()
+has_started()
 {
-	fail2ban-client status datagrams >/dev/null 2>&1
+	has_line "$tmp/fail2ban.log" "Jail 'datagrams' started" 2>/dev/null
 }
 
 is_blocked()
