@@ -392,18 +392,18 @@ static bool drop_pinned(struct tcpdrop_dropper *d, unsigned long bucket)
 /*
  * What the first pass misses takes so many more; if there are matches then, they have come
  * meanwhile, or an old one has changed its kind and so its place: a few passes more are
- * enough for that.
+ * enough for that.  So many have been before.
  */
-static void drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket)
+static void drop_bucket(struct tcpdrop_dropper *d, unsigned long bucket, size_t pass)
 {
-	size_t pass, passes;
+	size_t passes;
 	bool again;
 
 	expect(d, 0);
 	pin(d, bucket);
 	again = drop_pinned(d, bucket);
 	passes = MAX_PASSES + DIV_ROUND_UP(d->batch.missed, PINNED_MAX);
-	for (pass = 1; pass < passes && (again || d->batch.missed); pass++) {
+	for (pass++; pass < passes && (again || d->batch.missed); pass++) {
 		if (tcpdrop_drop_is_done(d))
 			return;
 		if (d->unborn)
@@ -431,7 +431,7 @@ static unsigned long drop_next(struct tcpdrop_dropper *d, unsigned long bucket)
 		last = changed;
 	}
 	if (again && !tcpdrop_drop_is_done(d))
-		drop_bucket(d, last);
+		drop_bucket(d, last, 1);
 	return last == d->walk.end ? last : last + 1;
 }
 
@@ -854,7 +854,7 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 		look_for(d, &it->entry.conn);
 	d->turns = it->turns;
 	tcpdrop_deferred_remove(&d->deferred, it);
-	drop_bucket(d, bucket);
+	drop_bucket(d, bucket, 0);
 	d->turns = 0;
 }
 
