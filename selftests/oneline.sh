@@ -971,12 +971,13 @@ takes_list_in_container()
 	expect_bystander
 }
 
-# make_failing_awk: does all it should, and fails in the end.
+# make_failing_awk: the command with an awk that does all it should, and fails in the end. A function,
+# since busybox has an awk of its own and looks for no other.
 make_failing_awk()
 {
 	mkdir -p "$tmp/failing"
-	printf '#!/bin/sh\n%s "$@"\nexit 2\n' "$(command -v awk)" >"$tmp/failing/awk"
-	chmod +x "$tmp/failing/awk"
+	sed '1a awk() { command awk "$@"; return 2; }' "$(command -v tcpdrop)" >"$tmp/failing/tcpdrop"
+	chmod +x "$tmp/failing/tcpdrop"
 }
 
 # With 1: 2 is for what was not there in a container. And nothing is dropped.
@@ -990,7 +991,7 @@ fails_with_1()
 	echo 127.0.0.1 >list
 	for words in "saddr=@list" "-s ESTABLISHED" "-l -s ESTABLISHED"; do
 		# shellcheck disable=SC2086 # into words
-		run env "PATH=$tmp/failing:$PATH" tcpdrop $words
+		run "$tmp/failing/tcpdrop" $words
 		expect_failure ""
 		expect_alive target 2
 	done
@@ -1026,7 +1027,7 @@ needs_whole_value_in_container()
 	cd "$tmp"
 	echo 127.0.0.1 >list
 	for operand in dport=7001 saddr=@list; do
-		run in_container env "PATH=$tmp/failing:$PATH" tcpdrop "$operand"
+		run in_container "$tmp/failing/tcpdrop" "$operand"
 		expect_failure ""
 		expect_alive_there target 1
 	done
