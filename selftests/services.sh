@@ -820,6 +820,9 @@ metrics_are_counters()
 	expect_equal "its mode" "$(stat -c %a "$file")" 644
 	run tcpdrop-metrics
 	cmp "$tmp/out" "$file"
+	# Under a shell whose awk does not tell that its output was lost.
+	run writes_to_full busybox sh "$(command -v tcpdrop-metrics)"
+	expect_exit 1
 }
 
 # Without the module's numbers the old file stays, and nothing lies beside it.
