@@ -238,17 +238,18 @@ static int find_nets(struct tcpdrop_protection *p)
 	return ret ? ret : check_permitted(p);
 }
 
-static int keep_nets(struct tcpdrop_protection *p, const struct tcpdrop_protection *old)
+/* The old ones are in order, so copying them changes nothing that others look at. */
+static void keep_nets(struct tcpdrop_protection *p, struct tcpdrop_protection *old)
 {
 	p->everywhere = old->everywhere;
-	return tcpdrop_ranges_copy(&p->nets, &old->nets);
+	tcpdrop_ranges_copy(&p->nets, &old->nets);
 }
 
 /*
  * Names are looked up when they are written, or when protection begins: what
  * they stood for stays protected while something else is written.
  */
-static int look_up(struct tcpdrop_protection *p, const struct tcpdrop_protection *old,
+static int look_up(struct tcpdrop_protection *p, struct tcpdrop_protection *old,
 		   enum tcpdrop_rule_attr attr)
 {
 	bool begin = attr == RULE_PROTECT;
@@ -261,7 +262,10 @@ static int look_up(struct tcpdrop_protection *p, const struct tcpdrop_protection
 		tcpdrop_who_keep(&p->rule, &old->rule);
 	if (ret)
 		return ret;
-	return begin || attr == RULE_NETNS ? find_nets(p) : keep_nets(p, old);
+	if (begin || attr == RULE_NETNS)
+		return find_nets(p);
+	keep_nets(p, old);
+	return 0;
 }
 
 static void protection_free(struct tcpdrop_protection *p)

@@ -6,19 +6,48 @@
  * sorted by itself, and merged with what came in lately, which is merged with the
  * rest when it has grown to a certain part of that.  So each range is moved a few
  * dozen times, however long a list is that is written in thousands of pieces.
+ *
+ * A copy shares the ranges with what it is a copy of, until one of them is added to: so
+ * a commit, or a look, copies no list, however long.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
 
 #include "ranges.h"
 
-#define RANGES_MIN	4
+/* As many as fit into 256 bytes. */
+#define RANGES_MIN	5
 
 /* What came in lately is no more than this part of the rest. */
 #define LATE_PART	16
+
+/* Where ranges are: those that are shared are in order. */
+struct range_array {
+	refcount_t users;
+	struct tcpdrop_key_range v[];
+};
+
+static struct range_array *array_of(const struct tcpdrop_ranges *set)
+{
+	return container_of(set->v, struct range_array, v[0]);
+}
+
+/* A set that finds itself alone stays so, and what it does comes after all that others have read. */
+static bool is_shared(const struct tcpdrop_ranges *set)
+{
+	return set->nr && refcount_read(&array_of(set)->users) > 1;
+}
+
+static void array_put(struct tcpdrop_ranges *set)
+{
+	if (set->v && refcount_dec_and_test(&array_of(set)->users))
+		kvfree(array_of(set));
+}
 
 static int range_cmp(const void *a, const void *b)
 {
@@ -126,7 +155,7 @@ void tcpdrop_ranges_sort(struct tcpdrop_ranges *set)
 
 /**
  * tcpdrop_ranges_reserve() - make room for more ranges
- * @set: the set
+ * @set: the set, which no longer shares its ranges with others if @more is not 0
  * @more: how many ranges shall fit besides those it has
  *
  * Context: may sleep.
@@ -134,23 +163,24 @@ void tcpdrop_ranges_sort(struct tcpdrop_ranges *set)
  */
 int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 {
-	struct tcpdrop_key_range *v;
+	struct range_array *array;
 	size_t cap;
 
-	if (set->cap - set->nr >= more)
+	if (!more || (set->cap - set->nr >= more && !is_shared(set)))
 		return 0;
 
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
-	if (cap > INT_MAX / sizeof(*v))
+	if (cap > INT_MAX / sizeof(*set->v))
 		return -ENOMEM;
-	v = kvmalloc_array(cap, sizeof(*v), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!v)
+	array = kvmalloc(struct_size(array, v, cap), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!array)
 		return -ENOMEM;
 
+	refcount_set(&array->users, 1);
 	if (set->nr)
-		memcpy(v, set->v, set->nr * sizeof(*v));
-	kvfree(set->v);
-	set->v = v;
+		memcpy(array->v, set->v, set->nr * sizeof(*set->v));
+	array_put(set);
+	set->v = array->v;
 	set->cap = cap;
 	return 0;
 }
@@ -255,28 +285,22 @@ bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 
 /**
  * tcpdrop_ranges_copy() - copy a set
- * @dst: an empty set; owns the copy, which is sorted, to be freed by
+ * @dst: an empty set; gets the copy, which is sorted, to be freed by
  *       tcpdrop_ranges_free()
- * @src: the set to copy, which nothing but tcpdrop_ranges_merge() has added to since
- *       it was sorted
+ * @src: the set to copy; sorted by that, and not changed if it was so
+ *
+ * The ranges are shared, until one of the two is added to.
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM with @dst empty.
  */
-int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges *src)
+void tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, struct tcpdrop_ranges *src)
 {
-	int ret;
-
 	if (!src->nr)
-		return 0;
-	ret = tcpdrop_ranges_reserve(dst, src->nr);
-	if (ret)
-		return ret;
-
-	memcpy(dst->v, src->v, src->sorted * sizeof(*dst->v));
-	dst->nr = insert(dst->v, src->sorted, src->v + src->sorted, src->nr - src->sorted);
-	dst->sorted = dst->nr;
-	return 0;
+		return;
+	if (src->sorted < src->nr || src->unsorted)
+		tcpdrop_ranges_sort(src);
+	refcount_inc(&array_of(src)->users);
+	*dst = *src;
 }
 
 /**
@@ -285,6 +309,6 @@ int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges 
  */
 void tcpdrop_ranges_free(struct tcpdrop_ranges *set)
 {
-	kvfree(set->v);
+	array_put(set);
 	*set = (struct tcpdrop_ranges){};
 }

@@ -32,7 +32,7 @@ struct tcpdrop_key_range {
 
 /**
  * struct tcpdrop_ranges - a set of ranges; all zero is the empty set
- * @v: the ranges, owned by the set
+ * @v: the ranges, which its copies may share
  * @nr: ranges in use
  * @cap: ranges that fit in @v
  * @sorted: how many of them are in order from the first on; the others, which came in
@@ -70,7 +70,7 @@ void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *oth
 void tcpdrop_ranges_sort(struct tcpdrop_ranges *set);
 bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 			 const struct tcpdrop_range_key *key);
-int tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, const struct tcpdrop_ranges *src);
+void tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, struct tcpdrop_ranges *src);
 void tcpdrop_ranges_free(struct tcpdrop_ranges *set);
 
 /**

@@ -1414,17 +1414,32 @@ static int copy_cgroup_path(struct tcpdrop_rule *dst, const struct tcpdrop_rule 
 	return 0;
 }
 
+/* How many of some ranges in order come before those of the spaces above one. */
+static size_t nr_up_to(const struct tcpdrop_ranges *set, u32 space)
+{
+	size_t low = 0, high = set->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (set->v[mid].first.space <= space)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* What the keys of the lowest space are within that a list may match, which is sorted. */
 static struct tcpdrop_span span_of(const struct tcpdrop_selector *sel, u32 space)
 {
 	const struct tcpdrop_key_range *v = sel->yes.v;
-	size_t nr = sel->yes.nr;
+	size_t nr;
 
-	if (!nr)
+	if (!sel->yes.nr)
 		return (struct tcpdrop_span){ .last = U32_MAX };
-	while (nr && v[nr - 1].first.space > space)
-		nr--;
-	if (!nr || v->first.space != space)
+	nr = nr_up_to(&sel->yes, space);
+	if (!nr)
 		return (struct tcpdrop_span){ .first = U32_MAX };
 	return (struct tcpdrop_span){ v->first.lo, v[nr - 1].last.lo };
 }
@@ -1456,12 +1471,12 @@ static void set_bounds(struct tcpdrop_rule *rule)
 /**
  * tcpdrop_rule_copy() - take a snapshot of a rule, ready to match
  * @dst: whatever it held; to be freed by tcpdrop_rule_destroy() if this succeeds
- * @src: the rule
+ * @src: the rule; its lists are sorted by that, and shared by @dst until they change
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
-int tcpdrop_rule_copy(struct tcpdrop_rule *dst, const struct tcpdrop_rule *src)
+int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 {
 	unsigned int i;
 	int ret;
@@ -1470,18 +1485,17 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, const struct tcpdrop_rule *src)
 	dst->states = src->states;
 	dst->options = src->options;
 	ret = copy_cgroup_path(dst, src);
-	for (i = 0; i < RULE_NR_LISTS && !ret; i++) {
+	if (ret)
+		return ret;
+
+	for (i = 0; i < RULE_NR_LISTS; i++) {
 		if (i < RULE_NR_SELECTORS && i != RULE_STATE && selector_is_set(&src->sel[i]))
 			dst->asks |= BIT(i);
-		ret = tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
-		if (!ret)
-			ret = tcpdrop_ranges_copy(&dst->sel[i].no, &src->sel[i].no);
+		tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
+		tcpdrop_ranges_copy(&dst->sel[i].no, &src->sel[i].no);
 	}
-	if (ret)
-		tcpdrop_rule_destroy(dst);
-	else
-		set_bounds(dst);
-	return ret;
+	set_bounds(dst);
+	return 0;
 }
 
 /**

@@ -198,7 +198,7 @@ struct tcpdrop_rule_refusals {
 
 void tcpdrop_rule_init(struct tcpdrop_rule *rule);
 void tcpdrop_rule_destroy(struct tcpdrop_rule *rule);
-int tcpdrop_rule_copy(struct tcpdrop_rule *dst, const struct tcpdrop_rule *src);
+int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src);
 
 int tcpdrop_rule_store(struct tcpdrop_rule *rule, enum tcpdrop_rule_attr attr,
 		       const char *text, size_t len, struct tcpdrop_rule_error *err);

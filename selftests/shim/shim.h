@@ -86,6 +86,34 @@ static inline void kvfree(const void *p)
 
 #define kfree kvfree
 
+#define kvmalloc(size, flags)	kvmalloc_array(size, 1, flags)
+#define struct_size(p, member, n)	(sizeof(*(p)) + (n) * sizeof((p)->member[0]))
+#define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
+
+typedef struct {
+	unsigned int refs;
+} refcount_t;
+
+static inline void refcount_set(refcount_t *r, unsigned int n)
+{
+	r->refs = n;
+}
+
+static inline unsigned int refcount_read(const refcount_t *r)
+{
+	return r->refs;
+}
+
+static inline void refcount_inc(refcount_t *r)
+{
+	r->refs++;
+}
+
+static inline bool refcount_dec_and_test(refcount_t *r)
+{
+	return !--r->refs;
+}
+
 static inline void *kzalloc(size_t size, int flags)
 {
 	void *p = kvmalloc_array(size, 1, flags);
