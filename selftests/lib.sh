@@ -276,10 +276,12 @@ start_puppet()
 	puppet_out[$name]=$out
 }
 
-# start_puppet_in NAME CGROUP: in a claim, in a cgroup that is made for it, below one that may be there.
+# start_puppet_in NAME CGROUP [COMMAND...]: in a claim, in a cgroup that is made for it, below one that
+# may be there.
 start_puppet_in()
 {
 	local name=$1 cgroup=/sys/fs/cgroup/$2 slice
+	shift 2
 
 	slice=${cgroup%/*}
 	[ -w /sys/fs/cgroup/cgroup.procs ] || skip "no cgroup v2 in /sys/fs/cgroup"
@@ -290,7 +292,7 @@ start_puppet_in()
 	mkdir "$cgroup"
 	defer wait_for rmdir "$cgroup"
 	# shellcheck disable=SC2016 # for that shell
-	start_puppet "$name" sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup"
+	start_puppet "$name" sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@"
 	defer kill "${puppet_pid[$name]}"
 }
 
