@@ -109,9 +109,16 @@ static void unmute(const struct tcpdrop_silent_sock *s)
 		cmpxchg(&inet_csk(s->sk)->icsk_af_ops, s->now, s->was);
 }
 
+/* A child that was made of a listener when that had been muted has its operations. */
+static void give_back_inherited(const struct tcpdrop_silence *silence, struct sock *child)
+{
+	cmpxchg(&inet_csk(child)->icsk_af_ops, silence->own.now, silence->own.was);
+}
+
 /*
  * Who adds to the queue holds its lock, who takes from it owns the listener,
- * as our caller does: so a place in it lasts.
+ * as our caller does: so a place in it lasts.  What there is no room for sends
+ * what it would.
  */
 static void note_children(struct tcpdrop_silence *silence, struct sock *listener,
 			  unsigned int max)
@@ -124,6 +131,7 @@ static void note_children(struct tcpdrop_silence *silence, struct sock *listener
 		spin_lock_bh(&queue->rskq_lock);
 		req = place ? place->dl_next : queue->rskq_accept_head;
 		for (looked = 0; req && looked < CHILDREN_AT_ONCE; looked++) {
+			give_back_inherited(silence, req->sk);
 			if (silence->nr < max) {
 				sock_hold(req->sk);
 				silence->children[silence->nr++].sk = req->sk;
@@ -132,23 +140,28 @@ static void note_children(struct tcpdrop_silence *silence, struct sock *listener
 			req = req->dl_next;
 		}
 		spin_unlock_bh(&queue->rskq_lock);
-	} while (req && silence->nr < max);
+	} while (req);
 }
 
 /*
  * The kernel resets the children of a listener that it closes.  The listener
- * has no new ones any more, but each CPU may be about to add one.
+ * makes no new ones: whoever looked before what to call, to make one, does so
+ * as a reader of RCU, and has put it into the queue when that has come to its end.
  */
 static int mute_children(struct tcpdrop_silence *silence, struct sock *listener)
 {
-	unsigned int i, max = READ_ONCE(listener->sk_ack_backlog) + num_possible_cpus();
 	struct sock *child;
+	unsigned int i, max;
 	int ret = 0;
 
+	synchronize_rcu();
+	max = READ_ONCE(listener->sk_ack_backlog);
 	silence->children = kvcalloc(max, sizeof(*silence->children),
 				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!silence->children)
+	if (!silence->children) {
+		note_children(silence, listener, 0);
 		return -ENOMEM;
+	}
 
 	note_children(silence, listener, max);
 	for (i = 0; i < silence->nr && !ret; i++) {
