@@ -150,8 +150,11 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	enum tcpdrop_abort_verdict verdict;
 	bool passed = false;
 
-	if (!owned && abort_is_exact && !is_silent(walk))
+	if (!owned && abort_is_exact && !is_silent(walk)) {
+		/* Lest others run between the look and the lock, and one becomes the owner. */
+		cond_resched();
 		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(entry);
+	}
 	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return ABORT_BUSY;
 
