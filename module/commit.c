@@ -8,6 +8,7 @@
  * holds.
  */
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -16,6 +17,7 @@
 #include <linux/sched/prio.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 
 #include "commit.h"
@@ -311,10 +313,16 @@ static int check_limit(struct commit *commit, struct worker *workers, unsigned i
 	return -E2BIG;
 }
 
+/* What others work and allocate is charged to nobody, so the root of a container works alone. */
+static bool may_call_workers(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
+}
+
 /* Counts what remains as well. */
 static int work_together(struct commit *commit)
 {
-	unsigned int nr = nr_workers(&commit->walk);
+	unsigned int nr = may_call_workers() ? nr_workers(&commit->walk) : 1;
 	struct worker *workers = workers_new(commit, nr);
 	int ret;
 
