@@ -206,6 +206,10 @@ static int add_listed_nets(struct tcpdrop_protection *p)
 	const struct net *net;
 	int ret = 0;
 
+	/* Nothing is allocated under a lock for which others wait who make namespaces. */
+	ret = tcpdrop_ranges_reserve(&p->nets, p->rule.sel[RULE_NETNS].yes.nr);
+	if (ret)
+		return ret;
 	down_read(&net_rwsem);
 	for_each_net(net) {
 		if (!tcpdrop_rule_lists_netns(&p->rule, net->ns.inum))
@@ -277,7 +281,7 @@ static void protection_free(struct tcpdrop_protection *p)
 }
 
 static struct tcpdrop_protection *protection_new(struct tcpdrop_rule *rule,
-						 const struct tcpdrop_protection *old,
+						 struct tcpdrop_protection *old,
 						 enum tcpdrop_rule_attr attr)
 {
 	struct tcpdrop_protection *p;
