@@ -37,7 +37,7 @@ static struct range_array *array_of(const struct tcpdrop_ranges *set)
 	return container_of(set->v, struct range_array, v[0]);
 }
 
-/* A set that finds itself alone stays so, and what it does comes after all that others have read. */
+/* A set that is alone stays so, and what it does comes after all that others have read. */
 static bool is_shared(const struct tcpdrop_ranges *set)
 {
 	return set->nr && refcount_read(&array_of(set)->users) > 1;

@@ -87,7 +87,7 @@ static inline void kvfree(const void *p)
 #define kfree kvfree
 
 #define kvmalloc(size, flags)	kvmalloc_array(size, 1, flags)
-#define struct_size(p, member, n)	(sizeof(*(p)) + (n) * sizeof((p)->member[0]))
+#define struct_size(p, member, n)	offsetof(__typeof__(*(p)), member[n])
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 
 typedef struct {
