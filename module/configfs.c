@@ -411,7 +411,19 @@ static ssize_t rule_rule_read(struct config_item *item, void *buf, size_t len)
 {
 	return text_read(to_rule_item(item), buf, len, make_rule_text);
 }
-CONFIGFS_BIN_ATTR_RO(rule_, rule, NULL, 0);
+
+/*
+ * Not for everybody to read, as CONFIGFS_BIN_ATTR_RO() would have it: it asks for no right,
+ * and configfs keeps the text, which can be long, for each open file.
+ */
+static struct configfs_bin_attribute rule_attr_rule = {
+	.cb_attr	= {
+		.ca_name	= "rule",
+		.ca_mode	= 0400,
+		.ca_owner	= THIS_MODULE,
+	},
+	.read		= rule_rule_read,
+};
 
 /* Says why a commit did not come to its end, unless that is known. */
 static void commit_error(struct rule_item *ri, int err)
@@ -655,6 +667,11 @@ static struct config_group *make_rule(struct config_group *parent, const char *n
 	mutex_init(&ri->lock);
 	INIT_LIST_HEAD(&ri->listings);
 	config_group_init_type_name(&ri->group, name, &rule_type);
+	if (!config_item_name(&ri->group.cg_item)) {
+		mutex_destroy(&ri->lock);
+		kfree(ri);
+		return ERR_PTR(-ENOMEM);
+	}
 	config_group_init_type_name(&ri->result_group, "result", &result_type);
 	configfs_add_default_group(&ri->result_group, &ri->group);
 	return &ri->group;
