@@ -362,7 +362,7 @@ static int strip_zone(char *text)
 	if (!zone)
 		return 0;
 	len = strcspn(zone, "]");
-	if (len < 2)
+	if (len < 2 || memchr(zone, ':', len))
 		return -EINVAL;
 	while ((*zone = zone[len]))
 		zone++;
@@ -441,14 +441,85 @@ static bool has_any_port(const struct word *word)
 	return word->len >= 2 && !memcmp(word->text + word->len - 2, ":*", 2);
 }
 
-/* A listener has any port at its other end in ss and netstat, and no such end in lsof. */
+static bool word_starts(const struct word *word, const char *text)
+{
+	size_t len = strlen(text);
+
+	return word->len >= len && !memcmp(word->text, text, len);
+}
+
+static bool word_is(const struct word *word, const char *text)
+{
+	return word->len == strlen(text) && word_starts(word, text);
+}
+
+/*
+ * A listener has any port at its other end in ss and netstat, and no such end in lsof, which
+ * may have more to tell behind its state.
+ */
 static bool is_listening(const struct word *local, const struct word *remote)
 {
-	static const char listen[] = "(LISTEN)";
+	return has_any_port(local) || has_any_port(remote) || word_starts(remote, "(LISTEN");
+}
 
-	return has_any_port(local) || has_any_port(remote) ||
-	       (remote->len == sizeof(listen) - 1 &&
-		!memcmp(remote->text, listen, sizeof(listen) - 1));
+/* What is not TCP's, as ss and netstat call it, or lsof, which does it further on in a line. */
+static bool is_other_protocol(const struct word *word, bool first)
+{
+	static const char * const names[] = {
+		"udp", "udp6", "udpl", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6",
+		"sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr", "v_str",
+		"v_dgr", "tipc", "xdp", "unix",
+	};
+	unsigned int i;
+
+	for (i = 0; first && i < ARRAY_SIZE(names); i++)
+		if (word_is(word, names[i]))
+			return true;
+	return word_is(word, "UDP");
+}
+
+/*
+ * The end that netstat has cut, without -W, has this many characters, and may name another
+ * host, or another port.  There are whole ones that are as long.
+ */
+#define CUT_END 23
+
+static bool may_be_cut(const struct word *end)
+{
+	const char *colon = memchr(end->text, ':', end->len);
+
+	return end->len == CUT_END && *end->text != '[' &&
+	       memchr(colon + 1, ':', end->text + end->len - (colon + 1));
+}
+
+static bool is_netstat(const struct word *first)
+{
+	return word_is(first, "tcp") || word_is(first, "tcp6");
+}
+
+/* Where nothing is longer than that. */
+static bool is_cut(const struct word *local, const struct word *remote)
+{
+	return local->len <= CUT_END && remote->len <= CUT_END &&
+	       (may_be_cut(local) || may_be_cut(remote));
+}
+
+/*
+ * A line of lsof begins with the name of a program, which may have a colon. Nothing else has
+ * one before the word TCP, behind which the ends are.
+ */
+static void pass_program(struct word *local, const char **rest)
+{
+	const char *p = *rest;
+	struct word word;
+
+	do {
+		word = next_word(&p);
+	} while (word.len && !word_has(&word, ':') && !word_is(&word, "TCP"));
+	if (word_is(&word, "TCP")) {
+		*rest = p;
+		*local = next_word(rest);
+	}
 }
 
 /* The headings of ss, netstat and lsof have no number where a port would be, and no "*". */
@@ -498,23 +569,29 @@ static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u
  * An address may have a zone, as ss prints it, which does not count: a
  * connection matches on whichever device it is.
  *
- * Return: 0; -ENODATA if the line plainly names no connection, as a heading or
- * a listener; -EINVAL if it names one wrongly.
+ * Return: 0; -ENODATA if the line plainly names no connection of TCP, as a heading
+ * or a listener; -EINVAL if it names one wrongly, or by ends that may have been cut.
  */
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
 	const char *rest = line;
-	struct word local, remote;
+	struct word first, local, remote;
 
-	local = next_word(&rest);
-	if (word_has(&local, '='))
+	first = next_word(&rest);
+	if (word_has(&first, '='))
 		return -EINVAL;
-	while (local.len && !word_has(&local, ':'))
-		local = next_word(&rest);
+	for (local = first; local.len && !word_has(&local, ':'); local = next_word(&rest))
+		if (is_other_protocol(&local, local.text == first.text))
+			return -ENODATA;
+	if (local.text == first.text && !has_number(&local))
+		pass_program(&local, &rest);
 	remote = next_word(&rest);
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
-	    !parse_word(&remote, &ends->daddr, &ends->dport))
+	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
+		if (is_netstat(&first) && is_cut(&local, &remote))
+			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
+	}
 	return is_listening(&local, &remote) || is_heading(line) ? -ENODATA : -EINVAL;
 }

@@ -1158,6 +1158,23 @@ TEST(parses_the_ends_that_a_line_names)
 		  "192.0.2.1:8080 198.51.100.7:51999" },
 		{ "[fe80::1]%a-b:22 [fe80::2]%a-b:1", "[fe80::1]:22 [fe80::2]:1" },
 		{ "10.0.0.1:80 10.0.0.2:81 *:* 10.0.0.3:8x", "10.0.0.1:80 10.0.0.2:81" },
+		{ "mptcp ESTAB 0 0 10.0.0.1:80 10.0.0.2:81", "10.0.0.1:80 10.0.0.2:81" },
+
+		/* A program's name with a colon in lsof. */
+		{ "gunicorn: 2013 root 7u IPv6 81 0t0 TCP [::1]:51000->[::2]:443 (ESTABLISHED)",
+		  "[::1]:51000 [::2]:443" },
+		{ "puma:\\x20 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
+		  "10.0.0.1:80 10.0.0.2:81" },
+
+		/* As long as what netstat has cut, but it has not, or it is not netstat's. */
+		{ "tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8:85a3::8a2e:50000 ESTABLISHED",
+		  "[2001:db8:85a3::8a2e]:443 [2001:db8:85a3::8a2e]:50000" },
+		{ "2001:db8:85a3::8a2e:443 2001:db8::1:50000",
+		  "[2001:db8:85a3::8a2e]:443 [2001:db8::1]:50000" },
+		{ "tcp ESTAB 0 0 [2001:db8:85a3::8]:50000 [2001:db8::1]:50000",
+		  "[2001:db8:85a3::8]:50000 [2001:db8::1]:50000" },
+		{ "tcp ESTAB 0 0 192.0.2.100%eth100:4012 192.0.2.1:401",
+		  "192.0.2.100:4012 192.0.2.1:401" },
 	};
 	char line[CONN_LINE_MAX], expected[CONN_LINE_MAX];
 	struct tcpdrop_conn ends = { .state = TCP_ESTABLISHED };
@@ -1195,10 +1212,17 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"sshd: 10.0.0.1:80 10.0.0.2:80", "users:((\"x\",pid=1)) 10.0.0.1:80 10.0.0.2:80",
 		"10.0.0.1:80 - 10.0.0.2:80", "10.0.0.1:80>10.0.0.2:80", "10.0.0.1:80-10.0.0.2:80",
 		"0:0:1::ffff:1.2.3.4:80 10.0.0.2:80", "[0:0:1::ffff:1.2.3.4]:80 10.0.0.2:80",
-		"10.0.0.1:80 10.0.0.2 10.0.0.3:*", "x 10.0.0.1:80 (LISTEN",
+		"10.0.0.1:80 10.0.0.2 10.0.0.3:*", "x 10.0.0.1:80 LISTEN",
+		"10.0.0.1%eth0:8x0:443 10.0.0.2:80", "10.0.0.1:80 10.0.0.2%eth0:1:443",
+		"10.0.0.1:8x0 10.0.0.2:80 TCP 10.0.0.3:80 10.0.0.4:80",
+		"gunicorn: 2013 root 7u IPv6 81 0t0 TCP 10.0.0.3:80",
+		"gunicorn: 2013 root 7u IPv6 81 0t0 tcp 10.0.0.3:80 10.0.0.4:80",
 		"a:b c:d *:*", "10.0.0.1:8x 10.0.0.2:8x 0.0.0.0:*",
 		/* What netstat cuts without -W. */
 		"tcp6 0 0 2001:db8:85a3:123:44300 2001:db8:85a3:123:52111 ESTABLISHED",
+		"tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
+		"tcp6 0 0 2001:db8::1:50000 2001:db8:85a3::8a2e:443 ESTABLISHED",
+		"tcp 0 0 ::ffff:10.10.10.1:51234 ::ffff:10.10.10.5:80 ESTABLISHED",
 		/* What ss has below a connection, with -i. */
 		"\t cubic rto:204 cwnd:10",
 		/* A rule is none. */
@@ -1241,8 +1265,19 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN     ",
 		"tcp6       0      0 :::80                   :::*                    LISTEN     \r",
 		"0.0.0.0:* 10.0.0.1:80", "0.0.0.0:*", "udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*",
+
+		/* Other protocols. */
+		"udp   ESTAB  0      0      192.0.2.1:5060     10.10.10.5:5060",
+		"udp        0      0 192.0.2.1:5060          10.10.10.5:5060         ESTABLISHED",
+		"udp6       0      0 ::1:123                 ::2:123                 ESTABLISHED",
+		"ntpd 812 ntp 20u IPv4 81234 0t0 UDP 192.0.2.1:123->198.51.100.7:123",
+		"chronyd 9 ntp 5u IPv4 812 0t0 UDP 127.0.0.1:323",
+		"sctp ESTAB 0 0 192.0.2.1:5060 10.10.10.5:5060", "nl UNCONN 0 0 0:0 *",
+		"raw 0 0 192.0.2.1:1 10.10.10.5:5060 7",
 		"sshd     1 root    3u  IPv4  15290      0t0  TCP *:22 (LISTEN)",
 		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN)",
+		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN QR=0 QS=0)",
+		"gunicorn: 13 root  4u  IPv6  15292      0t0  TCP 10.0.0.1:80 (LISTEN)",
 	};
 	struct tcpdrop_conn ends;
 	size_t i;

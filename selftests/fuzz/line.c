@@ -93,7 +93,8 @@ static bool ref_end(struct piece word, ref_number *addr, unsigned int *port)
 		text[len++] = word.text[i];
 	if (i < colon - 1) {
 		for (zone = i; i < colon - 1 && word.text[i] != ']'; i++)
-			;
+			if (word.text[i] == ':')
+				return false;
 		if (i - zone < 2)
 			return false;
 		for (; i < colon - 1; i++)
@@ -102,21 +103,91 @@ static bool ref_end(struct piece word, ref_number *addr, unsigned int *port)
 	return *port && ref_parse_addr(text, len, addr, &ipv4);
 }
 
+static bool is_word(struct piece word, const char *what)
+{
+	return word.len == strlen(what) && ends_in(word, what);
+}
+
+/* As the first column of ss and netstat has them, but for those of TCP. */
+static bool is_of_others(struct piece word)
+{
+	static const char * const list[] = {
+		"udp", "udp6", "udpl", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6",
+		"sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq", "p_raw",
+		"p_dgr", "v_str", "v_dgr", NULL,
+	};
+	const char * const *name;
+
+	for (name = list; *name && !is_word(word, *name); name++)
+		;
+	return *name;
+}
+
+static unsigned int colons(struct piece word)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < word.len; i++)
+		n += word.text[i] == ':';
+	return n;
+}
+
+/* Have the columns of netstat been too narrow for one of them, as far as that can be told? */
+static bool has_cut_end(struct piece local, struct piece remote)
+{
+	if (local.len > 23 || remote.len > 23)
+		return false;
+	return (local.len == 23 && colons(local) > 1 && *local.text != '[') ||
+	       (remote.len == 23 && colons(remote) > 1 && *remote.text != '[');
+}
+
+/* What is in front of the ends: nothing, columns, or what lsof has, the name of a program first. */
+static int ref_local(struct piece *rest, struct piece *local, bool *netstat)
+{
+	struct piece word = next_word_of(rest), ahead;
+	size_t nr;
+
+	*netstat = is_word(word, "tcp") || is_word(word, "tcp6");
+	if (word.len && memchr(word.text, '=', word.len))
+		return -EINVAL;
+	for (nr = 0; word.len && !colons(word); nr++) {
+		if ((!nr && is_of_others(word)) || is_word(word, "UDP"))
+			return -ENODATA;
+		word = next_word_of(rest);
+	}
+	*local = word;
+	if (nr || ends_in_number(word))
+		return 0;
+	for (ahead = *rest, word = next_word_of(&ahead); word.len && !colons(word);
+	     word = next_word_of(&ahead)) {
+		if (is_word(word, "TCP")) {
+			*local = next_word_of(&ahead);
+			*rest = ahead;
+			return 0;
+		}
+	}
+	return 0;
+}
+
 static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2])
 {
 	struct piece rest = line, local, remote, word;
+	bool netstat;
+	int ret;
 
-	local = next_word_of(&rest);
-	if (local.len && memchr(local.text, '=', local.len))
-		return -EINVAL;
-	while (local.len && !memchr(local.text, ':', local.len))
-		local = next_word_of(&rest);
+	ret = ref_local(&rest, &local, &netstat);
+	if (ret)
+		return ret;
 	remote = next_word_of(&rest);
-	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1]))
+	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1])) {
+		if (netstat && has_cut_end(local, remote))
+			return -EINVAL;
 		return ref_is_ipv4(addrs[0]) == ref_is_ipv4(addrs[1]) ? 0 : -EINVAL;
+	}
 
 	if (ends_in(local, ":*") || ends_in(remote, ":*") ||
-	    (remote.len == 8 && ends_in(remote, "(LISTEN)")))
+	    (remote.len >= 7 && !memcmp(remote.text, "(LISTEN", 7)))
 		return -ENODATA;
 	for (rest = line, word = next_word_of(&rest); word.len; word = next_word_of(&rest))
 		if (ends_in_number(word) || ends_in(word, ":*"))
@@ -153,7 +224,7 @@ static void check_spellings(const char *printed)
 	check_names(text, printed);
 	snprintf(text, sizeof(text), "ESTAB\t0 0 \v%s -> %s \r", local, remote);
 	check_names(text, printed);
-	snprintf(text, sizeof(text), "tcp 0 0 %s %s x:1 users:((\"a\",pid=1))", local, remote);
+	snprintf(text, sizeof(text), "ESTAB 0 0 %s %s x:1 users:((\"a\",pid=1))", local, remote);
 	check_names(text, printed);
 	if (*local != '[') {
 		snprintf(text, sizeof(text), "[::ffff:%.*s]%%eth0%s %s",
