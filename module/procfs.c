@@ -45,6 +45,9 @@
 /* The length of a line that was too long and was not kept. */
 #define TOO_LONG	(ONCE_LINE_LIMIT + 1)
 
+/* Programs write texts in multiples of this. */
+#define BLOCK		512
+
 /* How many lines of one write may be deferred together. */
 #define DEFERRED_MAX	1024
 
@@ -75,6 +78,8 @@ struct reader {
  * @malformed: how many of them did not parse and nobody has been told of
  * @refused: likewise, how many were rules that matched more than they allow
  * @failed: likewise, how many sockets still stood
+ * @section: there was the heading of a section of rules
+ * @doubtful: the line may have been cut where its writer gave up
  * @owner: the process that wrote it
  */
 struct writer {
@@ -86,6 +91,8 @@ struct writer {
 	size_t malformed;
 	size_t refused;
 	size_t failed;
+	bool section;
+	bool doubtful;
 	struct pid *owner;
 };
 
@@ -266,7 +273,15 @@ static bool is_skipped(const char *line)
 {
 	while (tcpdrop_is_blank(*line))
 		line++;
-	return !*line || *line == '#';
+	return !*line || *line == '#' || *line == ';';
+}
+
+/* What some editors begin a file with. */
+static const char *pass_mark(const char *line)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return strncmp(line, mark, sizeof(mark) - 1) ? line : line + sizeof(mark) - 1;
 }
 
 static int take_malformed(struct tally *tally)
@@ -326,23 +341,42 @@ static char *line_of(struct writer *writer)
 }
 
 /*
+ * "[NAME]", as in the files of tcpdrop-rules(8): what follows are attributes of one rule, and
+ * would be several here, each of which matches more.
+ */
+static bool is_section(const char *line)
+{
+	const char *end = line + strlen(line);
+
+	while (tcpdrop_is_blank(*line))
+		line++;
+	while (end > line && tcpdrop_is_blank(end[-1]))
+		end--;
+	return *line == '[' && end[-1] == ']';
+}
+
+/*
  * Carries out the line at hand, which is complete. Returns 0, or an error if
  * it has to be written again.
  */
 static int take_line(struct writer *writer, struct tally *tally)
 {
-	char *line = line_of(writer);
+	char *text = line_of(writer);
 	struct tcpdrop_conn ends;
+	const char *line;
 	int ret;
 
-	if (writer->len == TOO_LONG || memchr(line, '\0', writer->len))
+	if (writer->len == TOO_LONG || memchr(text, '\0', writer->len))
 		return take_malformed(tally);
 
-	line[writer->len] = '\0';
+	text[writer->len] = '\0';
+	line = pass_mark(text);
 	if (is_skipped(line))
 		return 0;
-	if (tcpdrop_once_is_rule(line, writer->len))
-		return take_rule(line, tally);
+	if (is_section(line))
+		writer->section = true;
+	if (tcpdrop_once_is_rule(line, strlen(line)))
+		return writer->section ? take_malformed(tally) : take_rule(line, tally);
 	ret = tcpdrop_conn_parse_ends(line, &ends);
 	if (ret == -ENODATA)
 		return take_no_connection(tally);
@@ -431,14 +465,32 @@ static size_t take_text(struct writer *writer, struct tally *tally,
 	return *err ? p - text : len;
 }
 
+/* Is there more of a line than blanks? */
+static bool has_rest(struct writer *writer)
+{
+	const char *p = line_of(writer);
+	size_t i;
+
+	for (i = 0; i < writer->len; i++)
+		if (writer->len == TOO_LONG || !tcpdrop_is_blank(p[i]))
+			return true;
+	return false;
+}
+
+/* Then the line will be malformed, and who ends what he writes with it is told. */
+static bool has_nul(struct writer *writer)
+{
+	return writer->len != TOO_LONG && memchr(line_of(writer), '\0', writer->len);
+}
+
 /*
  * Of a single line what became of it, of several whether all that could be done
  * was.  A piece of a line is one as well: whoever writes a text in pieces is not
  * told what became of the line that a piece happens to complete.
  */
-static int verdict(const struct writer *writer, struct tally *tally)
+static int verdict(struct writer *writer, struct tally *tally)
 {
-	bool single = tally->lines == 1 && !writer->len;
+	bool single = tally->lines == 1 && !has_rest(writer);
 
 	if (tally->malformed || (single && tally->others))
 		return -EINVAL;
@@ -488,19 +540,25 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 	while (taken < count && !err) {
 		size_t len = min_t(size_t, count - taken, PAGE_SIZE);
 
-		if (copy_from_user(page, ubuf + taken, len))
+		cond_resched();
+		if (is_interrupted(&tally))
+			err = -ERESTARTSYS;
+		else if (copy_from_user(page, ubuf + taken, len))
 			err = -EFAULT;
 		else
 			taken += take_text(writer, &tally, page, len, &err);
 	}
 	tally_exit(&tally);
 
-	writer->lines = writer->len || err ? tally.lines : 0;
+	writer->lines = has_rest(writer) || err ? tally.lines : 0;
 	if (err) {
 		keep_untold(writer, &tally);
 		return taken ? taken : err;
 	}
+	if (has_nul(writer))
+		take_malformed(&tally);
 	err = verdict(writer, &tally);
+	writer->doubtful = err && !(count % BLOCK);
 	return err ? err : count;
 }
 
@@ -562,7 +620,8 @@ static bool is_closed_by_writer(const struct writer *writer)
 
 /*
  * The last line may have no newline.  If it is not its writer that says so it is
- * a piece of one, though, and might name another connection.
+ * a piece of one, though, and might name another connection. So it is if a block
+ * of a longer text ended in it, and what he was told of that made him give up.
  */
 static void take_last_line(struct proc_file *pf)
 {
@@ -570,7 +629,7 @@ static void take_last_line(struct proc_file *pf)
 	struct tally tally;
 
 	mutex_lock(&writer->lock);
-	if (writer->len && is_closed_by_writer(writer)) {
+	if (writer->len && !writer->doubtful && is_closed_by_writer(writer)) {
 		tally_init(&tally, pf->net, true);
 		take_line(writer, &tally);
 		tally_exit(&tally);

@@ -248,7 +248,15 @@ claim_lines()
 	claim "words without a colon before the first end" drops_line 127.0.0.1 '! a,b/c %s\n'
 	claim "a carriage return right behind the second port" drops_line 127.0.0.1 '%s\r\n'
 	claim "a carriage return behind the second port of IPv6" drops_line ::1 '%s\r\n'
-	claim "a comment that is indented is skipped too" skips_indented_comment
+	claim "a line of lsof, of a program with a colon in its name" \
+		drops_line 127.0.0.1 'gunicorn: 13 root 7u IPv4 81 0t0 TCP %s (ESTABLISHED)\n'
+	claim "a comment that is indented is skipped too" skips_comment '  #' '\t#'
+	claim "a comment that begins with a semicolon is skipped too" skips_comment ';' ' ; '
+	claim "a comment behind a byte order mark is skipped too" skips_comment '\xef\xbb\xbf#'
+	claim "a line behind a byte order mark" drops_line 127.0.0.1 '\xef\xbb\xbf%s\n'
+	claim "what netstat may have cut is no connection" refuses_cut_ends
+	claim "lines of other protocols drop nothing of TCP" takes_no_other_protocol
+	claim "a file of rules is not one rule for each line of it" refuses_sections
 	claim "blanks before a line" drops_line 127.0.0.1 '  \t %s\n'
 	claim "blanks behind a line" drops_line ::1 '%s \t \n'
 	claim "blanks and tabs between the ends, as netstat has them" drops_aligned
@@ -293,12 +301,64 @@ drops_arrow()
 	expect_alive bystander
 }
 
-skips_indented_comment()
+# skips_comment BEGINNING...
+skips_comment()
 {
+	local begin
+
 	connect_line bystander 127.0.0.1
-	run put "  # $line\n\t#$line\n"
-	expect_taken
+	for begin; do
+		run put "$begin$line\n"
+		expect_taken
+		run put "127.0.0.1:9 127.0.0.1:9\n$begin $line\n127.0.0.1:9 127.0.0.1:9\n"
+		expect_taken
+	done
 	expect_alive bystander
+}
+
+# The address that is left of one with more digits is somebody else's.
+refuses_cut_ends()
+{
+	ip addr add 2001:db8:85a3:77::1/128 dev lo
+	defer ip addr del 2001:db8:85a3:77::1/128 dev lo
+	ask connect bystander 2001:db8:85a3:77::1 443 sport=7002 from=::1
+	run put "tcp6       0      0 2001:db8:85a3:77::1:443 ::1:7002                ESTABLISHED\n"
+	expect_refused "Invalid argument"
+	run put "tcp6       0      0 ::1:7002                2001:db8:85a3:77::1:443 ESTABLISHED\n"
+	expect_refused "Invalid argument"
+	expect_alive bystander
+	run put "tcp6 0 0 [2001:db8:85a3:77::1]:443 ::1:7002 ESTABLISHED\n"
+	expect_taken
+	expect_answer ECONNRESET fate bystander client
+}
+
+takes_no_other_protocol()
+{
+	local text
+
+	connect_line bystander 127.0.0.1
+	for text in "udp 0 0 %s ESTABLISHED" "udp ESTAB 0 0 %s" "x 1 u 5u IPv4 9 0t0 UDP %s"; do
+		run put "${text/\%s/$line}\n"
+		expect_refused "Invalid argument"
+		run put "${text/\%s/$line}\n127.0.0.1:9 127.0.0.1:9\n"
+		expect_taken
+	done
+	expect_alive bystander
+}
+
+refuses_sections()
+{
+	ask connect bystander 127.0.0.1 7001 sport=7002
+	connect_line target 127.0.0.1 7001
+	run put "[web]\nsport=7002\ndport=7001\n"
+	expect_refused "Invalid argument"
+	run put "# mine\n [ssh] \r\nport=7001\nprotect=yes\n$line\n"
+	expect_refused "Invalid argument"
+	expect_aborted target client
+	expect_alive bystander
+	run put "sport=7002 dport=7001\n"
+	expect_taken
+	expect_aborted bystander client
 }
 
 drops_bare_ipv6()
@@ -559,6 +619,10 @@ claim_malformed()
 	claim "EINVAL: a line of 257 bytes" refuses_longer_line 257
 	claim "EINVAL: a comment of 257 bytes" refuses_longer_comment
 	claim "a refused write does not spoil the next one" goes_on_after_refusal
+	claim "EINVAL: a NUL behind the newline, or instead of it" tells_of_nul_at_the_end
+	claim "what became of a line with blanks behind its newline" tells_before_blanks
+	claim "a line that a block has cut is not carried out if its writer gives up" \
+		leaves_line_of_who_gave_up
 }
 
 refuses_malformed()
@@ -708,6 +772,50 @@ refuses_longer_comment()
 	printf '#%255s\n' x >"$tmp/lines"
 	run write_file 1000
 	expect_taken
+}
+
+# As programs in C write that count the NUL at the end of a string.
+tells_of_nul_at_the_end()
+{
+	connect_line target 127.0.0.1
+	run put "$line\0"
+	expect_refused "Invalid argument"
+	expect_alive target
+	run put "$line\n\0"
+	expect_refused "Invalid argument"
+	expect_aborted target client
+}
+
+tells_before_blanks()
+{
+	connect_line target 127.0.0.1
+	run put "127.0.0.1:9 127.0.0.1:9\n \t"
+	expect_refused "No such process"
+	run put "$line\n \t"
+	expect_taken
+	expect_aborted target client
+	run put "127.0.0.1:9 127.0.0.1:9\n127.0.0.1:9 127.0.0.1:9\n "
+	expect_taken
+}
+
+# The first block of a longer text ends in the middle of a port.
+leaves_line_of_who_gave_up()
+{
+	connect_line bystander 127.0.0.1
+	python3 - "$line" >"$tmp/lines" <<-'END'
+		import sys
+		first, last = "127.0.0.1:8x0 127.0.0.1:9\n", sys.argv[1]
+		padding = 4096 - len(first) - len(last)
+		lines = ("#" + "x" * 98 + "\n") * (padding // 100)
+		print(end=first + lines + "#" * (padding - len(lines) - 1) + "\n" + last + "9\n")
+	END
+	run dd if="$tmp/lines" of="$proc" bs=4096 count=1 status=none
+	expect_refused "Invalid argument"
+	expect_alive bystander
+	tail -n +2 "$tmp/lines" | head -c -2 >"$tmp/rest"
+	run dd if="$tmp/rest" of="$proc" bs=4096 count=1 status=none
+	expect_taken
+	expect_aborted bystander client
 }
 
 goes_on_after_refusal()
