@@ -604,7 +604,7 @@ leaves_no_rule()
 
 	ask connect many 127.0.0.1 7003 count=2000
 	make_fifo
-	for signal in HUP INT QUIT TERM; do
+	for signal in HUP INT QUIT TERM USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO; do
 		start_command tcpdrop -l dport=7003
 		exec 9<"$tmp/fifo"
 		read -r <&9
@@ -680,7 +680,7 @@ tells_of_stopped()
 
 	make_clients
 	make_fifo
-	for signal in INT TERM; do
+	for signal in INT ALRM; do
 		stopped_by "$signal"
 		number=$(grep -c ': dropped$' "$tmp/report")
 		expect_err "tcpdrop: interrupted by a signal: $number dropped"

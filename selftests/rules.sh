@@ -699,7 +699,7 @@ leaves_no_rule()
 	local signal
 
 	begin
-	for signal in TERM INT; do
+	for signal in TERM INT ALRM; do
 		hold_check check
 		kill "-$signal" "-$command"
 		end_command
