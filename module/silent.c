@@ -26,6 +26,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <net/inet_connection_sock.h>
+#include <net/mptcp.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -181,13 +182,17 @@ static int mute_children(struct tcpdrop_silence *silence, struct sock *listener)
  * Of a listener the children too, since they end with it.
  *
  * Context: process context; may sleep.
- * Return: 0; -ENOMEM; -ENOSPC if there are more kinds of sockets than are known.
+ * Return: 0; -ENOMEM; -ENOSPC if there are more kinds of sockets than are known;
+ * -EOPNOTSUPP for a listener of MPTCP.
  */
 int tcpdrop_silence_begin(struct tcpdrop_silence *silence, struct sock *sk)
 {
 	int ret;
 
 	*silence = (struct tcpdrop_silence){};
+	/* The kernel ends none of MPTCP, and of their children those that join are in no queue. */
+	if (sk->sk_state == TCP_LISTEN && sk_is_mptcp(sk))
+		return -EOPNOTSUPP;
 	ret = mute(&silence->own, sk);
 	if (!ret && sk->sk_state == TCP_LISTEN)
 		ret = mute_children(silence, sk);
