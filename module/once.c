@@ -107,7 +107,7 @@ bool tcpdrop_once_is_rule(const char *line, size_t len)
 
 	while (line < end && tcpdrop_is_blank(*line))
 		line++;
-	if (line < end && *line == '#')
+	if (line < end && (*line == '#' || *line == ';'))
 		return false;
 	for (; line < end && *line && !tcpdrop_is_blank(*line); line++)
 		if (*line == '=')

@@ -346,13 +346,12 @@ static char *line_of(struct writer *writer)
  */
 static bool is_section(const char *line)
 {
-	const char *end = line + strlen(line);
-
 	while (tcpdrop_is_blank(*line))
 		line++;
-	while (end > line && tcpdrop_is_blank(end[-1]))
-		end--;
-	return *line == '[' && end[-1] == ']';
+	if (*line != '[')
+		return false;
+	line = strchr(line, ']');
+	return line && is_skipped(line + 1);
 }
 
 /*
@@ -553,12 +552,14 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 	writer->lines = has_rest(writer) || err ? tally.lines : 0;
 	if (err) {
 		keep_untold(writer, &tally);
+		writer->doubtful |= taken;
 		return taken ? taken : err;
 	}
 	if (has_nul(writer))
 		take_malformed(&tally);
 	err = verdict(writer, &tally);
-	writer->doubtful = err && !(count % BLOCK);
+	writer->doubtful = err && (writer->doubtful || !(count % BLOCK));
+	writer->section &= has_rest(writer) || !(count % BLOCK);
 	return err ? err : count;
 }
 

@@ -352,9 +352,11 @@ refuses_sections()
 	connect_line target 127.0.0.1 7001
 	run put "[web]\nsport=7002\ndport=7001\n"
 	expect_refused "Invalid argument"
-	run put "# mine\n [ssh] \r\nport=7001\nprotect=yes\n$line\n"
+	run put "# mine\n [ssh] ; keep\r\nport=7001\nprotect=yes\n$line\n"
 	expect_refused "Invalid argument"
 	expect_aborted target client
+	run put "[s]#\nstate=all\n"
+	expect_refused "Invalid argument"
 	expect_alive bystander
 	run put "sport=7002 dport=7001\n"
 	expect_taken
