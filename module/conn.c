@@ -466,9 +466,9 @@ static bool is_listening(const struct word *local, const struct word *remote)
 static bool is_other_protocol(const struct word *word, bool first)
 {
 	static const char * const names[] = {
-		"udp", "udp6", "udpl", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6",
-		"sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr", "v_str",
-		"v_dgr", "tipc", "xdp", "unix",
+		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
+		"icmp6", "sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr",
+		"v_str", "v_dgr", "tipc", "xdp", "unix",
 	};
 	unsigned int i;
 
@@ -498,10 +498,22 @@ static bool is_netstat(const struct word *first)
 }
 
 /* Where nothing is longer than that. */
-static bool is_cut(const struct word *local, const struct word *remote)
+static bool has_cut_end(const struct word *local, const struct word *remote)
 {
 	return local->len <= CUT_END && remote->len <= CUT_END &&
 	       (may_be_cut(local) || may_be_cut(remote));
+}
+
+/* Has a word a colon that neither a port nor more of an address is behind? */
+static bool has_other_colon(const struct word *word)
+{
+	const char *colon = memchr(word->text, ':', word->len);
+
+	if (!colon)
+		return false;
+	if (colon + 1 == word->text + word->len)
+		return true;
+	return colon[1] != ':' && !(isascii(colon[1]) && isalnum(colon[1]));
 }
 
 /*
@@ -583,13 +595,13 @@ int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 	for (local = first; local.len && !word_has(&local, ':'); local = next_word(&rest))
 		if (is_other_protocol(&local, local.text == first.text))
 			return -ENODATA;
-	if (local.text == first.text && !has_number(&local))
+	if (local.text == first.text && has_other_colon(&local))
 		pass_program(&local, &rest);
 	remote = next_word(&rest);
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
-		if (is_netstat(&first) && is_cut(&local, &remote))
+		if (is_netstat(&first) && has_cut_end(&local, &remote))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}

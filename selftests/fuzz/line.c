@@ -112,9 +112,9 @@ static bool is_word(struct piece word, const char *what)
 static bool is_of_others(struct piece word)
 {
 	static const char * const list[] = {
-		"udp", "udp6", "udpl", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6",
-		"sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq", "p_raw",
-		"p_dgr", "v_str", "v_dgr", NULL,
+		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
+		"icmp6", "sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq",
+		"p_raw", "p_dgr", "v_str", "v_dgr", NULL,
 	};
 	const char * const *name;
 
@@ -134,12 +134,29 @@ static unsigned int colons(struct piece word)
 }
 
 /* Have the columns of netstat been too narrow for one of them, as far as that can be told? */
-static bool has_cut_end(struct piece local, struct piece remote)
+static bool has_narrow_end(struct piece local, struct piece remote)
 {
 	if (local.len > 23 || remote.len > 23)
 		return false;
 	return (local.len == 23 && colons(local) > 1 && *local.text != '[') ||
 	       (remote.len == 23 && colons(remote) > 1 && *remote.text != '[');
+}
+
+/* One that no port and no group of an address follows. */
+static bool has_strange_colon(struct piece word)
+{
+	size_t i = 0;
+	char c;
+
+	while (i < word.len && word.text[i] != ':')
+		i++;
+	if (i == word.len)
+		return false;
+	if (i + 1 == word.len)
+		return true;
+	c = word.text[i + 1];
+	return c != ':' && !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
+	       !(c >= 'A' && c <= 'Z');
 }
 
 /* What is in front of the ends: nothing, columns, or what lsof has, the name of a program first. */
@@ -157,7 +174,7 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat)
 		word = next_word_of(rest);
 	}
 	*local = word;
-	if (nr || ends_in_number(word))
+	if (nr || !has_strange_colon(word))
 		return 0;
 	for (ahead = *rest, word = next_word_of(&ahead); word.len && !colons(word);
 	     word = next_word_of(&ahead)) {
@@ -181,7 +198,7 @@ static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2
 		return ret;
 	remote = next_word_of(&rest);
 	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1])) {
-		if (netstat && has_cut_end(local, remote))
+		if (netstat && has_narrow_end(local, remote))
 			return -EINVAL;
 		return ref_is_ipv4(addrs[0]) == ref_is_ipv4(addrs[1]) ? 0 : -EINVAL;
 	}
@@ -386,7 +403,7 @@ static bool is_rule(struct piece line)
 
 	while (i < line.len && is_blank_here(line.text[i]))
 		i++;
-	if (i < line.len && line.text[i] == '#')
+	if (i < line.len && (line.text[i] == '#' || line.text[i] == ';'))
 		return false;
 	for (; i < line.len && !is_blank_here(line.text[i]); i++)
 		if (line.text[i] == '=')
