@@ -604,7 +604,8 @@ leaves_no_rule()
 
 	ask connect many 127.0.0.1 7003 count=2000
 	make_fifo
-	for signal in HUP INT QUIT TERM USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO; do
+	for signal in HUP INT QUIT TERM TRAP ABRT USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO \
+		PWR SYS; do
 		start_command tcpdrop -l dport=7003
 		exec 9<"$tmp/fifo"
 		read -r <&9
