@@ -241,7 +241,7 @@ static void check_spellings(const char *printed)
 	check_names(text, printed);
 	snprintf(text, sizeof(text), "ESTAB\t0 0 \v%s -> %s \r", local, remote);
 	check_names(text, printed);
-	snprintf(text, sizeof(text), "ESTAB 0 0 %s %s x:1 users:((\"a\",pid=1))", local, remote);
+	snprintf(text, sizeof(text), "tcp 0 0 %s %s x:1 users:((\"a\",pid=1))", local, remote);
 	check_names(text, printed);
 	if (*local != '[') {
 		snprintf(text, sizeof(text), "[::ffff:%.*s]%%eth0%s %s",
