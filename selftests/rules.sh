@@ -439,10 +439,8 @@ needs_all_room()
 	local before room=1
 
 	begin
-	printf '10.1.%s
-' {0..7}.{0..249..2} >before.list
-	printf '10.2.%s
-' {0..7}.{0..249..2} >after.list
+	printf '10.1.%s\n' {0..7}.{0..249..2} >before.list
+	printf '10.2.%s\n' {0..7}.{0..249..2} >after.list
 	applies '[web]' 'sport = 443' 'saddr = @before.list'
 	write_file changed '[web]' 'sport = 80' 'daddr = @after.list'
 	before=$(state_of_rules)
