@@ -13,13 +13,18 @@ idle=()
 log=$(mktemp)
 trap 'kill -- "${processes[@]}" "${idle[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 
-# add_up STATUS LOG: add up the results on its last line. A command without such a line is one result,
-# and one that fails all the same is one more failure.
+# add_up STEP STATUS LOG: add up the results on its last line. A command without such a line is one
+# result, and one that fails all the same is one more failure. How the log of a step that failed ended
+# is kept for the end of all.
 add_up()
 {
-	local status=$1 counts
+	local status=$2 counts
 
-	read -ra counts < <(tail -n 1 "$2" |
+	[ "$status" = 0 ] || {
+		echo "== $1 failed:"
+		tail -n 20 "$3"
+	} >>"$log.failed"
+	read -ra counts < <(tail -n 1 "$3" |
 		sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
 	[ ${#counts[@]} = 3 ] || counts=("$((status == 0))" 0 0)
 	[ "$status" = 0 ] || [ "${counts[1]}" != 0 ] || [ "${counts[2]}" != 0 ] || counts[1]=1
@@ -33,7 +38,7 @@ step()
 {
 	echo "== $*"
 	"$@" </dev/null | tee "$log"
-	add_up "${PIPESTATUS[0]}" "$log"
+	add_up "$*" "${PIPESTATUS[0]}" "$log"
 }
 
 # beside COMMAND...: begin a step of which join_besides says what it said. For what keeps one CPU busy.
@@ -53,7 +58,7 @@ join_besides()
 		wait "${processes[i]#-}"
 		status=$?
 		cat "$log.$((i + 1)).err" "$log.$((i + 1))"
-		add_up "$status" "$log.$((i + 1))"
+		add_up "${besides[i]}" "$status" "$log.$((i + 1))"
 	done
 	besides=()
 	processes=()
@@ -70,6 +75,7 @@ meanwhile()
 # The last line, and the exit status.
 finish_steps()
 {
+	cat "$log.failed" 2>/dev/null
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$skipped" = 0 ]
 }
