@@ -150,11 +150,8 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	enum tcpdrop_abort_verdict verdict;
 	bool passed = false;
 
-	if (!owned && abort_is_exact && !is_silent(walk)) {
-		/* Lest others run between the look and the lock, and one becomes the owner. */
-		cond_resched();
+	if (!owned && abort_is_exact && !is_silent(walk))
 		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(entry);
-	}
 	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return ABORT_BUSY;
 
@@ -188,6 +185,8 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 
 	if (owned == ABORT_SOCK)
 		return abort_full(walk, entry, true);
+	/* Lest others run between the looks and the lock, and one becomes the owner or connects anew. */
+	cond_resched();
 	if (!tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
 
