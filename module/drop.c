@@ -352,7 +352,6 @@ static unsigned long drop_batch(struct tcpdrop_dropper *d)
 	for (i = 0; i < d->batch.nr && may_drop(d); i++) {
 		if (again != NO_BUCKET && again != v[i].bucket)
 			break;
-		cond_resched();
 		if (tcpdrop_mptcp_has(v[i].sk)) {
 			defer_sock(d, &v[i], false);
 			continue;
@@ -858,6 +857,7 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 	d->turns = 0;
 }
 
+/* To silence a listener takes a sleep. */
 static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 						  struct tcpdrop_deferred *it,
 						  struct tcpdrop_owner_net *net)
@@ -867,6 +867,8 @@ static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 	d->watches = true;
 	if (!tcpdrop_owner_caught(&it->catch))
 		return ABORT_BUSY;
+	if (d->walk.rule->options.silent && inet_sk_state_load(it->entry.sk) == TCP_LISTEN)
+		let_go_of_caught(d);
 	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
 }
 
