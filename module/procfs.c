@@ -552,14 +552,13 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 	writer->lines = has_rest(writer) || err ? tally.lines : 0;
 	if (err) {
 		keep_untold(writer, &tally);
-		writer->doubtful |= taken;
+		writer->doubtful = true;
 		return taken ? taken : err;
 	}
 	if (has_nul(writer))
 		take_malformed(&tally);
 	err = verdict(writer, &tally);
 	writer->doubtful = err && (writer->doubtful || !(count % BLOCK));
-	writer->section &= has_rest(writer) || !(count % BLOCK);
 	return err ? err : count;
 }
 
@@ -576,21 +575,24 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 			       size_t count, loff_t *ppos)
 {
 	struct proc_file *pf = ((struct seq_file *)file->private_data)->private;
-	ssize_t ret = -ERESTARTSYS;
+	ssize_t ret;
 	char *page;
 
 	if (!ns_capable(pf->net->user_ns, CAP_NET_ADMIN))
 		return -EPERM;
+	if (mutex_lock_interruptible(&pf->writer.lock))
+		return -ERESTARTSYS;
 
 	page = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
-	if (!page)
-		return -ENOMEM;
-	if (!mutex_lock_interruptible(&pf->writer.lock)) {
+	if (page) {
 		ret = take_write(pf, ubuf, count, page);
 		note_owner(&pf->writer);
-		mutex_unlock(&pf->writer.lock);
+		kfree(page);
+	} else {
+		pf->writer.doubtful = true;
+		ret = -ENOMEM;
 	}
-	kfree(page);
+	mutex_unlock(&pf->writer.lock);
 	return ret;
 }
 

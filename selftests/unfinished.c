@@ -342,6 +342,28 @@ TEST_F(unfinished, is_not_carried_out_when_who_was_given_the_file_closes)
 }
 
 /* Who takes over and finishes the line has written it. */
+/* More of the line may have been in it. */
+TEST_F(unfinished, is_not_carried_out_after_a_write_that_failed)
+{
+	self->fd = open_file();
+	ASSERT_TRUE(put(self->fd, self->text));
+	ASSERT_EQ(-1, write(self->fd, NULL, 1));
+	ASSERT_EQ(EFAULT, errno);
+	close(self->fd);
+	expect_alive(_metadata, &self->conn);
+}
+
+TEST_F(unfinished, is_carried_out_after_a_write_that_failed_and_was_done_again)
+{
+	self->fd = open_file();
+	ASSERT_TRUE(put(self->fd, self->text));
+	ASSERT_EQ(-1, write(self->fd, NULL, 1));
+	ASSERT_EQ(EFAULT, errno);
+	ASSERT_TRUE(put(self->fd, " "));
+	close(self->fd);
+	expect_dropped(_metadata, &self->conn);
+}
+
 TEST_F(unfinished, is_carried_out_when_another_has_written_its_newline)
 {
 	self->fd = open_file();
