@@ -463,19 +463,30 @@ static bool is_listening(const struct word *local, const struct word *remote)
 }
 
 /* What is not TCP's, as ss and netstat call it, or lsof, which does it further on in a line. */
-static bool is_other_protocol(const struct word *word, bool first)
+static bool is_other_protocol(const struct word *word, size_t nr)
 {
 	static const char * const names[] = {
 		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
 		"icmp6", "sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr",
-		"v_str", "v_dgr", "tipc", "xdp", "unix",
+		"v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", "tipc", "xdp", "unix",
 	};
 	unsigned int i;
 
-	for (i = 0; first && i < ARRAY_SIZE(names); i++)
+	for (i = 0; !nr && i < ARRAY_SIZE(names); i++)
 		if (word_is(word, names[i]))
 			return true;
 	return word_is(word, "UDP");
+}
+
+/*
+ * lsof names other files, too, and anybody may have given one the name of a connection: they begin
+ * with "/" or, in a namespace of sockets, "@", but for a socket bound to a relative path.  A
+ * program may have such a name, and a user the other.
+ */
+static bool is_other_file(const struct word *word, size_t nr)
+{
+	return (nr > 0 && (*word->text == '/' || *word->text == '@')) ||
+	       (nr > 2 && word_is(word, "unix"));
 }
 
 /*
@@ -518,20 +529,24 @@ static bool has_other_colon(const struct word *word)
 
 /*
  * A line of lsof begins with the name of a program, which may have a colon. Nothing else has
- * one before the word TCP, behind which the ends are.
+ * one before the word TCP, behind which the ends are.  Returns 0 or -ENODATA.
  */
-static void pass_program(struct word *local, const char **rest)
+static int pass_program(struct word *local, const char **rest)
 {
 	const char *p = *rest;
-	struct word word;
+	struct word word = next_word(&p);
+	size_t nr;
 
-	do {
+	for (nr = 1; word.len && !word_has(&word, ':') && !word_is(&word, "TCP"); nr++) {
+		if (is_other_protocol(&word, nr) || is_other_file(&word, nr))
+			return -ENODATA;
 		word = next_word(&p);
-	} while (word.len && !word_has(&word, ':') && !word_is(&word, "TCP"));
+	}
 	if (word_is(&word, "TCP")) {
 		*rest = p;
 		*local = next_word(rest);
 	}
+	return 0;
 }
 
 /* The headings of ss, netstat and lsof have no number where a port would be, and no "*". */
@@ -582,26 +597,33 @@ static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u
  * connection matches on whichever device it is.
  *
  * Return: 0; -ENODATA if the line plainly names no connection of TCP, as a heading
- * or a listener; -EINVAL if it names one wrongly, or by ends that may have been cut.
+ * or a listener, or one of lsof that has another file; -EINVAL if it names one wrongly, by
+ * ends that may have been cut, or behind a "=", as the value of an attribute.
  */
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
 	const char *rest = line;
 	struct word first, local, remote;
+	bool assigns = false;
+	size_t nr;
 
 	first = next_word(&rest);
 	if (word_has(&first, '='))
 		return -EINVAL;
-	for (local = first; local.len && !word_has(&local, ':'); local = next_word(&rest))
-		if (is_other_protocol(&local, local.text == first.text))
+	local = first;
+	for (nr = 0; local.len && !word_has(&local, ':'); nr++) {
+		if (is_other_protocol(&local, nr) || is_other_file(&local, nr))
 			return -ENODATA;
-	if (local.text == first.text && has_other_colon(&local))
-		pass_program(&local, &rest);
+		assigns = assigns || word_has(&local, '=');
+		local = next_word(&rest);
+	}
+	if (!nr && has_other_colon(&local) && pass_program(&local, &rest))
+		return -ENODATA;
 	remote = next_word(&rest);
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
-		if (is_netstat(&first) && has_cut_end(&local, &remote))
+		if (assigns || (is_netstat(&first) && has_cut_end(&local, &remote)))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}

@@ -1166,6 +1166,12 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "puma:\\x20 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
 		  "10.0.0.1:80 10.0.0.2:81" },
 
+		/* One like a path, which perl has, and users of such names. */
+		{ "/usr/bin/x 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "nc 13 unix 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
+		  "10.0.0.1:80 10.0.0.2:81" },
+
 		/* As long as what netstat has cut, but it has not, or it is not netstat's. */
 		{ "tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8:85a3::8a2e:50000 ESTABLISHED",
 		  "[2001:db8:85a3::8a2e]:443 [2001:db8:85a3::8a2e]:50000" },
@@ -1228,6 +1234,7 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"\t cubic rto:204 cwnd:10",
 		/* A rule is none. */
 		"daddr=10.0.0.1", "sport=80 state=all", "=", " x=y 10.0.0.1:80 10.0.0.2:80",
+		"saddr = 2001:db8::10:1 2001:db8::10:2", "saddr =2001:db8::10:1, 2001:db8::10:2",
 	};
 	struct tcpdrop_conn ends;
 	size_t i;
@@ -1274,7 +1281,17 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"ntpd 812 ntp 20u IPv4 81234 0t0 UDP 192.0.2.1:123->198.51.100.7:123",
 		"chronyd 9 ntp 5u IPv4 812 0t0 UDP 127.0.0.1:323",
 		"sctp ESTAB 0 0 192.0.2.1:5060 10.10.10.5:5060", "nl UNCONN 0 0 0:0 *",
-		"raw 0 0 192.0.2.1:1 10.10.10.5:5060 7",
+		"raw 0 0 192.0.2.1:1 10.10.10.5:5060 7", "ti_st ESTAB 0 0 1:2 3:4",
+
+		/* Files, by names that anybody may give them, as lsof lists them. */
+		"vi 77 eve 4r REG 8,1 0 99 /tmp/x 10.0.0.1:22->10.0.0.9:5000",
+		"vi 77 eve 4r REG 8,1 0 99 / 10.0.0.1:22->10.0.0.9:5000",
+		"vi 77 eve 4u unix 0x0000000000000000 0t0 812 @x 10.0.0.1:22->10.0.0.9:5000",
+		"vi 77 eve 4u unix 0x0000000000000000 0t0 812 10.0.0.1:22->10.0.0.9:5000",
+		"u_str ESTAB 0 0 @ 10.0.0.1:22 10.0.0.9:5000",
+		"e: 77 eve 4r REG 8,1 0 99 /tmp/ TCP 10.0.0.1:22->10.0.0.9:5000",
+		"e: 77 eve 4u unix 0x0 0t0 812 TCP 10.0.0.1:22->10.0.0.9:5000",
+		"gunicorn: 13 root 4u IPv4 15292 0t0 UDP 10.0.0.1:80->10.0.0.9:5000",
 		"sshd     1 root    3u  IPv4  15290      0t0  TCP *:22 (LISTEN)",
 		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN)",
 		"sshd     1 root    4u  IPv6  15292      0t0  TCP [::1]:22 (LISTEN QR=0 QS=0)",

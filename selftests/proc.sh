@@ -357,6 +357,9 @@ refuses_sections()
 	expect_aborted target client
 	run put "[s]#\nstate=all\n"
 	expect_refused "Invalid argument"
+	expect_pieces "EINVAL EINVAL ok EINVAL" '[web]\n' 'sport=7002\n' '# mine\n' 'dport=7001\n'
+	run put "saddr = ::1:7002 ::1:7001\n"
+	expect_refused "Invalid argument"
 	expect_alive bystander
 	run put "sport=7002 dport=7001\n"
 	expect_taken

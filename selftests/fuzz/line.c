@@ -114,7 +114,7 @@ static bool is_of_others(struct piece word)
 	static const char * const list[] = {
 		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
 		"icmp6", "sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq",
-		"p_raw", "p_dgr", "v_str", "v_dgr", NULL,
+		"p_raw", "p_dgr", "v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", NULL,
 	};
 	const char * const *name;
 
@@ -159,8 +159,19 @@ static bool has_strange_colon(struct piece word)
 	       !(c >= 'A' && c <= 'Z');
 }
 
-/* What is in front of the ends: nothing, columns, or what lsof has, the name of a program first. */
-static int ref_local(struct piece *rest, struct piece *local, bool *netstat)
+/* A path, or the type of a socket that has one, where lsof has them. */
+static bool is_path(struct piece word, size_t nr)
+{
+	if (nr >= 3 && is_word(word, "unix"))
+		return true;
+	return nr >= 1 && strchr("/@", word.text[0]);
+}
+
+/*
+ * What is in front of the ends: nothing, columns, or what lsof has, the name of a program first.
+ * It says whether the ends are to be refused.
+ */
+static int ref_local(struct piece *rest, struct piece *local, bool *netstat, bool *value)
 {
 	struct piece word = next_word_of(rest), ahead;
 	size_t nr;
@@ -169,20 +180,24 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat)
 	if (word.len && memchr(word.text, '=', word.len))
 		return -EINVAL;
 	for (nr = 0; word.len && !colons(word); nr++) {
-		if ((!nr && is_of_others(word)) || is_word(word, "UDP"))
+		if ((!nr && is_of_others(word)) || is_word(word, "UDP") || is_path(word, nr))
 			return -ENODATA;
+		*value |= !!memchr(word.text, '=', word.len);
 		word = next_word_of(rest);
 	}
 	*local = word;
 	if (nr || !has_strange_colon(word))
 		return 0;
-	for (ahead = *rest, word = next_word_of(&ahead); word.len && !colons(word);
-	     word = next_word_of(&ahead)) {
+	ahead = *rest;
+	for (word = next_word_of(&ahead), nr = 1; word.len && !colons(word); nr++) {
 		if (is_word(word, "TCP")) {
 			*local = next_word_of(&ahead);
 			*rest = ahead;
 			return 0;
 		}
+		if (is_word(word, "UDP") || is_path(word, nr))
+			return -ENODATA;
+		word = next_word_of(&ahead);
 	}
 	return 0;
 }
@@ -190,15 +205,15 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat)
 static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2])
 {
 	struct piece rest = line, local, remote, word;
-	bool netstat;
+	bool netstat, value = false;
 	int ret;
 
-	ret = ref_local(&rest, &local, &netstat);
+	ret = ref_local(&rest, &local, &netstat, &value);
 	if (ret)
 		return ret;
 	remote = next_word_of(&rest);
 	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1])) {
-		if (netstat && has_narrow_end(local, remote))
+		if (value || (netstat && has_narrow_end(local, remote)))
 			return -EINVAL;
 		return ref_is_ipv4(addrs[0]) == ref_is_ipv4(addrs[1]) ? 0 : -EINVAL;
 	}
