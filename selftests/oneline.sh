@@ -80,8 +80,6 @@ refuses_what_is_wrong()
 		is_refused "no state, with $option" \
 			'tcpdrop: state: "timewait": not a TCP state' "$option" state=timewait
 	done
-	is_refused "more than max, with -j" 'tcpdrop: more sockets match than max allows: 2' \
-		-j max=1 dport=7001
 }
 
 claim_refusals()
@@ -243,6 +241,7 @@ claim_looks()
 	claim "-l prints commands, which drop these ($shell)" "${under[@]}" prints_commands
 	claim "-n prints how many match ($shell)" "${under[@]}" prints_count
 	claim "-j prints what a commit did as JSON ($shell)" "${under[@]}" prints_json
+	claim "-j prints that max was exceeded as JSON ($shell)" "${under[@]}" prints_json_of_none
 	claim "-l -j prints connections as JSON ($shell)" "${under[@]}" prints_json_list
 	claim "-n -j prints how many as JSON ($shell)" "${under[@]}" prints_json_count
 	claim "what cannot be printed is a failure ($shell)" "${under[@]}" needs_output
@@ -306,6 +305,19 @@ prints_json()
 	run tcpdrop -j dport=7001
 	expect_exit 0
 	expect_json '[said["matched"], said["states"]]' '[0, {}]'
+	expect_bystander
+}
+
+# A program that reads it has something to read, and need not guess from an empty line.
+prints_json_of_none()
+{
+	make_clients
+	run tcpdrop -j max=1 dport=7001
+	expect_exit 1
+	expect_err "tcpdrop: more sockets match than max allows: 2"
+	expect_json '[said[n] for n in ("matched", "dropped", "failed", "remaining", "states")]' \
+		'[2, 0, 0, 2, {}]'
+	expect_alive target 2
 	expect_bystander
 }
 
@@ -393,6 +405,7 @@ claim_lists()
 		"${under[@]}" takes_list
 	claim "a list as other systems write it ($shell)" "${under[@]}" takes_foreign_list
 	claim "a list from standard input ($shell)" "${under[@]}" takes_standard_input
+	claim "a single value from a file ($shell)" "${under[@]}" takes_a_single_value
 	claim "a list of thousands ($shell)" "${under[@]}" takes_thousands
 	claim "lists of names and states ($shell)" "${under[@]}" takes_other_lists
 	claim "a bad item is named with its line ($shell)" "${under[@]}" names_bad_item
@@ -450,6 +463,28 @@ takes_standard_input()
 	make_sources
 	exec <"$tmp/list"
 	drops_sources saddr=@- dport=7001
+}
+
+# Nothing can be added to what has one value.
+takes_a_single_value()
+{
+	make_sources
+	cd "$tmp"
+	printf '# the most\n\n 2\r\n' >most
+	run tcpdrop max=@most dport=7001
+	expect_exit 1
+	expect_err "tcpdrop: more sockets match than max allows: 3"
+	printf '1\n\n2\n' >most
+	run tcpdrop max=@most dport=7001
+	expect_exit 1
+	expect_err "tcpdrop: most:3: max: given twice"
+	printf '\n2x\n' >most
+	run tcpdrop max=@most dport=7001
+	expect_exit 1
+	expect_err 'tcpdrop: most:2: "2x": not a number'
+	printf '3\n' >most
+	printf 'yes' >silent
+	drops_sources saddr=127.1.0.1,127.2.0.1 max=@most reset=@silent
 }
 
 many_networks()
