@@ -75,6 +75,8 @@ fails()
 
 makes_rules()
 {
+	local words
+
 	begin
 	write_file lists/block '127.1.0.0/16 # one' '; none' '127.2.0.1,,2001:db8::/32'
 	printf '\357\273\277# a mark\r\n\r\n  [web] ; one\r\nsport=443, 80 # and more\r\n' >web.rules
@@ -105,6 +107,20 @@ sport = 80,443"
 {"rule":"ssh","port":["22"],"protect":"yes"}'
 	cd "$tmp/files"
 	fails "nothing: no such rule" remove ssh nothing
+
+	printf '[web]\nsport=443,80\ndaddr = @-\n' >web.rules
+	cd /
+	for words in check apply; do
+		run tcpdrop-rules "$words" "$tmp/files/web.rules" <<<"203.0.113.0/24 # one"
+		expect_exit 0
+		expect_err
+	done
+	succeeds show web
+	expect_out $'[web]\ndaddr = 203.0.113.0/24\nsport = 80,443'
+	run tcpdrop-rules apply "$tmp/files/web.rules" <<<$'\n203.0.113.0/33'
+	expect_exit 1
+	expect_err 'tcpdrop-rules: standard input:2: daddr: "203.0.113.0/33": not an address'
+	cd "$tmp/files"
 	succeeds remove ssh web.rules ./ssh.rules
 	rules_are ""
 	succeeds show
@@ -141,7 +157,6 @@ commits_rules()
 	make_clients
 	applies '[web]' 'dport = 7001' '[none]' 'dport = 7009' '[all]' 'state = all' 'max = 1' \
 		'[keep]' 'port = 7002' 'protect = yes'
-	fails "nothing: no such rule" commit web nothing
 	run tcpdrop-rules commit all keep none web
 	expect_exit 1
 	expect_out "all: 4 matched, 0 dropped, 0 failed, 4 remaining
@@ -151,6 +166,13 @@ web: 2 matched, 2 dropped, 0 failed, 0 remaining"
 tcpdrop-rules: keep: the rule protects what matches, and drops nothing"
 	expect_aborted target client
 	expect_alive bystander
+
+	ask connect again 127.0.0.1 7001
+	run tcpdrop-rules commit nothing web
+	expect_exit 1
+	expect_out "web: 1 matched, 1 dropped, 0 failed, 0 remaining"
+	expect_err "tcpdrop-rules: nothing: no such rule"
+	expect_aborted again client
 
 	ask connect again 127.0.0.1 7001
 	run tcpdrop-rules -j commit web keep
