@@ -8,9 +8,12 @@
  * dozen times, however long a list is that is written in thousands of pieces.
  *
  * A copy shares the ranges with what it is a copy of, until one of them is added to: so
- * a commit, or a look, copies no list, however long.
+ * a commit, or a look, copies no list, however long.  The first one has an index made, by
+ * which a key is found in about the same time however long the list.
  */
+#include <linux/bitops.h>
 #include <linux/kernel.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/refcount.h>
@@ -26,9 +29,28 @@
 /* What came in lately is no more than this part of the rest. */
 #define LATE_PART	16
 
-/* Where ranges are: those that are shared are in order. */
+/* What an index spares a shorter list is less than it takes. */
+#define INDEX_MIN	16
+
+/**
+ * struct range_index - where to look among ranges that differ in the lower part only
+ * @first: the lowest of their keys, by its lower part
+ * @span: how far the highest is above it
+ * @shift: a slot is so many keys, as a power of two
+ * @start: for each slot, and the one behind them, how many ranges end before it, or rather
+ *         one less if that is all
+ */
+struct range_index {
+	u64 first;
+	u64 span;
+	unsigned int shift;
+	u32 start[];
+};
+
+/* Where ranges are: those that are shared are in order, and only those have an index. */
 struct range_array {
 	refcount_t users;
+	struct range_index *index;
 	struct tcpdrop_key_range v[];
 };
 
@@ -43,10 +65,18 @@ static bool is_shared(const struct tcpdrop_ranges *set)
 	return set->nr && refcount_read(&array_of(set)->users) > 1;
 }
 
+static void drop_index(struct range_array *array)
+{
+	kvfree(array->index);
+	array->index = NULL;
+}
+
 static void array_put(struct tcpdrop_ranges *set)
 {
-	if (set->v && refcount_dec_and_test(&array_of(set)->users))
+	if (set->v && refcount_dec_and_test(&array_of(set)->users)) {
+		drop_index(array_of(set));
 		kvfree(array_of(set));
+	}
 }
 
 static int range_cmp(const void *a, const void *b)
@@ -166,8 +196,12 @@ int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 	struct range_array *array;
 	size_t cap;
 
-	if (!more || (set->cap - set->nr >= more && !is_shared(set)))
+	if (!more)
 		return 0;
+	if (set->cap - set->nr >= more && !is_shared(set)) {
+		drop_index(array_of(set));
+		return 0;
+	}
 
 	cap = max3(set->nr + more, set->nr * 2, (size_t)RANGES_MIN);
 	if (cap > INT_MAX / sizeof(*set->v))
@@ -177,6 +211,7 @@ int tcpdrop_ranges_reserve(struct tcpdrop_ranges *set, size_t more)
 		return -ENOMEM;
 
 	refcount_set(&array->users, 1);
+	array->index = NULL;
 	if (set->nr)
 		memcpy(array->v, set->v, set->nr * sizeof(*set->v));
 	array_put(set);
@@ -238,20 +273,79 @@ static bool is_upper_part_equal(const struct tcpdrop_range_key *a,
 	return a->space == b->space && a->hi == b->hi;
 }
 
-/* Of keys of which only the lower part differs. */
-static bool find_lower_part(const struct tcpdrop_ranges *set, u64 lo)
+/*
+ * How many ranges, from the first on, differ in the lower part only; 0 if one begins like
+ * them and ends elsewhere.
+ */
+static size_t nr_alike(const struct tcpdrop_ranges *set)
 {
-	size_t low = 0, high = set->nr;
+	const struct tcpdrop_range_key *first = &set->v[0].first;
+	size_t nr;
 
+	for (nr = 0; nr < set->nr && is_upper_part_equal(&set->v[nr].first, first); nr++)
+		if (!is_upper_part_equal(&set->v[nr].last, first))
+			return 0;
+	return nr;
+}
+
+/* About as many slots as ranges.  Without memory a search takes longer, and that is all. */
+static struct range_index *index_new(const struct tcpdrop_key_range *v, size_t nr)
+{
+	u64 first = v[0].first.lo, span = v[nr - 1].last.lo - first;
+	unsigned int shift = max(fls64(span) - ilog2(nr), 0);
+	size_t slot, i = 0, nr_slots = (span >> shift) + 1;
+	struct range_index *index;
+
+	index = kvmalloc(struct_size(index, start, nr_slots + 1),
+			 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!index)
+		return NULL;
+
+	index->first = first;
+	index->span = span;
+	index->shift = shift;
+	for (slot = 0; slot < nr_slots; slot++) {
+		while (v[i].last.lo - first < (u64)slot << shift)
+			i++;
+		index->start[slot] = i;
+	}
+	index->start[nr_slots] = nr - 1;
+	return index;
+}
+
+static void make_index(struct tcpdrop_ranges *set)
+{
+	struct range_array *array = array_of(set);
+	size_t nr;
+
+	if (set->nr < INDEX_MIN || array->index || is_shared(set))
+		return;
+	nr = nr_alike(set);
+	if (nr >= INDEX_MIN)
+		array->index = index_new(set->v, nr);
+}
+
+/* Of keys of which only the lower part differs, in ranges of which that at @high is the last. */
+static bool find_lower_part(const struct tcpdrop_key_range *v, size_t low, size_t high, u64 lo)
+{
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (set->v[mid].last.lo < lo)
+		if (v[mid].last.lo < lo)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < set->nr && set->v[low].first.lo <= lo;
+	return v[low].first.lo <= lo && lo <= v[low].last.lo;
+}
+
+static bool find_by_index(const struct tcpdrop_key_range *v, const struct range_index *index,
+			  u64 lo)
+{
+	size_t slot = (lo - index->first) >> index->shift;
+
+	return lo - index->first <= index->span &&
+	       find_lower_part(v, index->start[slot], index->start[slot + 1], lo);
 }
 
 /**
@@ -265,12 +359,16 @@ static bool find_lower_part(const struct tcpdrop_ranges *set, u64 lo)
 bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 			 const struct tcpdrop_range_key *key)
 {
+	const struct range_index *index = array_of(set)->index;
 	size_t low = 0, high = set->nr;
 
 	/* As it is in all lists but those that have addresses of IPv6. */
-	if (is_upper_part_equal(&set->v[0].first, key) &&
-	    is_upper_part_equal(&set->v[set->nr - 1].last, key))
-		return find_lower_part(set, key->lo);
+	if (is_upper_part_equal(&set->v[0].first, key)) {
+		if (index)
+			return find_by_index(set->v, index, key->lo);
+		if (is_upper_part_equal(&set->v[set->nr - 1].last, key))
+			return find_lower_part(set->v, 0, set->nr - 1, key->lo);
+	}
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -299,6 +397,7 @@ void tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, struct tcpdrop_ranges *src)
 		return;
 	if (src->sorted < src->nr || src->unsorted)
 		tcpdrop_ranges_sort(src);
+	make_index(src);
 	refcount_inc(&array_of(src)->users);
 	*dst = *src;
 }

@@ -1597,6 +1597,31 @@ bool tcpdrop_selector_match_masked(const struct tcpdrop_selector *sel,
 	return !sel->yes.nr || has_masked(&sel->yes, keys[0].lo);
 }
 
+/* A single range is the bounds. */
+static bool may_have_ipv4(const struct tcpdrop_selector *sel, u32 addr)
+{
+	const struct tcpdrop_range_key key = { .space = CONN_IPV4, .lo = addr };
+
+	return sel->yes.nr <= 1 || tcpdrop_ranges_find(&sel->yes, &key);
+}
+
+/**
+ * tcpdrop_rule_may_have_ipv4() - are two addresses in the lists of a rule?
+ * @rule: a rule made by tcpdrop_rule_copy()
+ * @saddr: the local address, host byte order, within the bounds of @rule
+ * @daddr: the remote one, likewise
+ *
+ * Few connections are, of those within the bounds of a long list.
+ *
+ * Context: any.
+ * Return: false if no socket with them matches.
+ */
+bool tcpdrop_rule_may_have_ipv4(const struct tcpdrop_rule *rule, u32 saddr, u32 daddr)
+{
+	return may_have_ipv4(&rule->sel[RULE_SADDR], saddr) &&
+	       may_have_ipv4(&rule->sel[RULE_DADDR], daddr);
+}
+
 static bool only_key(const struct tcpdrop_selector *sel, struct tcpdrop_range_key *key)
 {
 	if (sel->yes.nr != 1 || !tcpdrop_range_is_single(&sel->yes.v[0]))

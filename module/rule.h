@@ -215,6 +215,7 @@ bool tcpdrop_rule_refused(const struct tcpdrop_rule_refusals *refusals,
 bool tcpdrop_rule_selects(const struct tcpdrop_rule *rule);
 enum tcpdrop_rule_netns tcpdrop_rule_netns(const struct tcpdrop_rule *rule);
 bool tcpdrop_rule_lists_netns(const struct tcpdrop_rule *rule, unsigned int inode);
+bool tcpdrop_rule_may_have_ipv4(const struct tcpdrop_rule *rule, u32 saddr, u32 daddr);
 bool tcpdrop_rule_exact(const struct tcpdrop_rule *rule, struct tcpdrop_conn *ends);
 
 struct tcpdrop_range_key tcpdrop_name_key(const char *name);

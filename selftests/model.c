@@ -367,6 +367,106 @@ TEST_F(model, matches_what_was_written_in_pieces_and_in_no_order)
 	}
 }
 
+static u32 random_number(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed ^ *seed >> 16;
+}
+
+/* Far apart, close together and at both ends of all that there are; every eighth is of IPv6. */
+static void write_scattered(struct __test_metadata *_metadata, struct tcpdrop_rule *rule,
+			    unsigned int nr, u32 *seed)
+{
+	struct tcpdrop_rule_error error;
+	u32 addr, mask = *seed & 1 ? U32_MAX : 0xfff;
+	char item[64];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		addr = i == 2 ? U32_MAX : i ? random_number(seed) & mask : 0;
+		if (i % 8 == 7)
+			sprintf(item, "+2001:db8::%x", addr & 0xffff);
+		else
+			sprintf(item, "+%u.%u.%u.%u/%u", addr >> 24, addr >> 16 & 255,
+				addr >> 8 & 255, addr & 255, i > 2 ? 24 + *seed % 9 : 32);
+		ASSERT_EQ(0, store(rule, "daddr", item, &error));
+	}
+}
+
+static void expect_addr(struct __test_metadata *_metadata, const struct tcpdrop_rule *rule,
+			const struct tcpdrop_range_key *addr)
+{
+	const struct tcpdrop_ranges *set = &rule->sel[RULE_DADDR].yes;
+	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED, .daddr = *addr };
+	bool has = false;
+	size_t i;
+
+	for (i = 0; i < set->nr; i++)
+		has = has || (tcpdrop_range_key_cmp(&set->v[i].first, addr) <= 0 &&
+			      tcpdrop_range_key_cmp(addr, &set->v[i].last) <= 0);
+	ASSERT_EQ(has, match(rule, &conn)) TH_LOG("%llx", (unsigned long long)addr->lo);
+	if (addr->space == CONN_IPV4)
+		ASSERT_EQ(has, tcpdrop_rule_may_have_ipv4(rule, 0, addr->lo));
+}
+
+/* The last begins like the others. */
+TEST_F(model, finds_what_is_in_a_range_that_ends_in_another_network)
+{
+	struct tcpdrop_conn conn = { .state = TCP_ESTABLISHED };
+	struct tcpdrop_rule copy;
+	char item[64];
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		sprintf(item, "+2001:db8::%x", 2 * i);
+		ASSERT_EQ(0, store(&self->rule, "daddr", item, &self->error));
+	}
+	ASSERT_EQ(0, store(&self->rule, "daddr", "+2001:db8::1000-2001:db8:0:1::5", &self->error));
+	ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+	conn.daddr = copy.sel[RULE_DADDR].yes.v[100].first;
+	EXPECT_TRUE(match(&copy, &conn));
+	conn.daddr.lo += 77;
+	EXPECT_TRUE(match(&copy, &conn));
+	conn.daddr = copy.sel[RULE_DADDR].yes.v[100].last;
+	EXPECT_TRUE(match(&copy, &conn));
+	conn.daddr.lo++;
+	EXPECT_FALSE(match(&copy, &conn));
+	tcpdrop_rule_destroy(&copy);
+}
+
+/* Each range is tried where it begins and ends, right beside that, and with what is in none. */
+TEST_F(model, finds_what_a_list_of_any_length_has)
+{
+	unsigned int i, round, nr;
+	struct tcpdrop_rule copy;
+	struct tcpdrop_range_key addr;
+	u32 seed = 1;
+
+	for (round = 0; round < 60; round++) {
+		nr = 3 + (round < 40 ? round : 100 + 20 * round);
+		tcpdrop_rule_destroy(&self->rule);
+		tcpdrop_rule_init(&self->rule);
+		seed = round + 2;
+		write_scattered(_metadata, &self->rule, nr, &seed);
+		shim_allocations = round % 5 ? -1 : 0;
+		ASSERT_EQ(0, tcpdrop_rule_copy(&copy, &self->rule));
+		shim_allocations = -1;
+		for (i = 0; i < copy.sel[RULE_DADDR].yes.nr; i++) {
+			addr = copy.sel[RULE_DADDR].yes.v[i].first;
+			expect_addr(_metadata, &copy, &addr);
+			if (addr.lo--)
+				expect_addr(_metadata, &copy, &addr);
+			addr = copy.sel[RULE_DADDR].yes.v[i].last;
+			expect_addr(_metadata, &copy, &addr);
+			if (addr.lo++ != U32_MAX)
+				expect_addr(_metadata, &copy, &addr);
+			addr = tcpdrop_conn_ipv4_key(random_number(&seed));
+			expect_addr(_metadata, &copy, &addr);
+		}
+		tcpdrop_rule_destroy(&copy);
+	}
+}
+
 /* A list that grows to twice what a line holds, by an item of every length. */
 TEST_F(model, counts_what_does_not_fit_whatever_the_length)
 {

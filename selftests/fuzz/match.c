@@ -273,6 +273,14 @@ static void check_exact(const struct tcpdrop_rule *copy, const struct tcpdrop_co
 		      "another connection matches");
 }
 
+/* What the walk asks first must not say no. */
+static void check_ipv4(const struct tcpdrop_rule *copy, const struct tcpdrop_conn *conn)
+{
+	if (conn->saddr.space == CONN_IPV4)
+		claim(tcpdrop_rule_may_have_ipv4(copy, conn->saddr.lo, conn->daddr.lo),
+		      "a list lacks what it matches");
+}
+
 static void check_socket(struct tcpdrop_rule *copy, struct tcpdrop_rule *printed,
 			 const struct ref_rule *ref, const struct pair *pair)
 {
@@ -287,8 +295,10 @@ static void check_socket(struct tcpdrop_rule *copy, struct tcpdrop_rule *printed
 		claim(0, "%s %s%s", matches ? "matches" : "does not match", line, whole);
 	}
 	claim(match_sock(printed, &sk) == matches, "a rule that shows the same differs");
-	if (matches)
+	if (matches) {
 		check_exact(copy, &pair->conn);
+		check_ipv4(copy, &pair->conn);
+	}
 }
 
 /* The rule that another prints, ready to match. */

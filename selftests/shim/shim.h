@@ -33,6 +33,8 @@ typedef uint32_t __be32;
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (1UL << (n))
 #define GENMASK_ULL(h, l) ((~0ULL << (l)) & (~0ULL >> (63 - (h))))
+#define fls64(w) ((w) ? 64 - __builtin_clzll(w) : 0)
+#define ilog2(n) (63 - __builtin_clzll(n))
 #define hweight64(w) ((unsigned int)__builtin_popcountll(w))
 
 #define min(a, b) ({			\
