@@ -274,18 +274,25 @@ static bool is_upper_part_equal(const struct tcpdrop_range_key *a,
 }
 
 /*
- * How many ranges, from the first on, differ in the lower part only; 0 if one begins like
- * them and ends elsewhere.
+ * How many ranges, from the first on, differ in the lower part only; 0 if the last of them
+ * ends elsewhere.
  */
 static size_t nr_alike(const struct tcpdrop_ranges *set)
 {
 	const struct tcpdrop_range_key *first = &set->v[0].first;
-	size_t nr;
+	size_t low = 1, high = set->nr;
 
-	for (nr = 0; nr < set->nr && is_upper_part_equal(&set->v[nr].first, first); nr++)
-		if (!is_upper_part_equal(&set->v[nr].last, first))
-			return 0;
-	return nr;
+	if (is_upper_part_equal(&set->v[high - 1].last, first))
+		return high;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (is_upper_part_equal(&set->v[mid].first, first))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return is_upper_part_equal(&set->v[low - 1].last, first) ? low : 0;
 }
 
 /* About as many slots as ranges.  Without memory a search takes longer, and that is all. */
@@ -293,7 +300,7 @@ static struct range_index *index_new(const struct tcpdrop_key_range *v, size_t n
 {
 	u64 first = v[0].first.lo, span = v[nr - 1].last.lo - first;
 	unsigned int shift = max(fls64(span) - ilog2(nr), 0);
-	size_t slot, i = 0, nr_slots = (span >> shift) + 1;
+	size_t i, last, slot = 0, nr_slots = (span >> shift) + 1;
 	struct range_index *index;
 
 	index = kvmalloc(struct_size(index, start, nr_slots + 1),
@@ -304,11 +311,9 @@ static struct range_index *index_new(const struct tcpdrop_key_range *v, size_t n
 	index->first = first;
 	index->span = span;
 	index->shift = shift;
-	for (slot = 0; slot < nr_slots; slot++) {
-		while (v[i].last.lo - first < (u64)slot << shift)
-			i++;
-		index->start[slot] = i;
-	}
+	for (i = 0; i < nr; i++)
+		for (last = (v[i].last.lo - first) >> shift; slot <= last; slot++)
+			index->start[slot] = i;
 	index->start[nr_slots] = nr - 1;
 	return index;
 }

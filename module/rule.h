@@ -133,7 +133,8 @@ struct tcpdrop_bounds {
 /* Of a rule without lists. */
 #define RULE_NO_BOUNDS	{ .sport = RULE_ANY_NUMBER, .dport = RULE_ANY_NUMBER,	\
 			  .port = RULE_ANY_NUMBER,				\
-			  .saddr = RULE_ANY_NUMBER, .daddr = RULE_ANY_NUMBER }
+			  .saddr = RULE_ANY_NUMBER, .daddr = RULE_ANY_NUMBER,	\
+			  .tight = true }
 
 static inline bool tcpdrop_bounds_have_ports(const struct tcpdrop_bounds *bounds, u16 sport,
 					     u16 dport)

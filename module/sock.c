@@ -507,14 +507,9 @@ static bool match_all(const struct tcpdrop_rule *rule, unsigned long but,
 bool tcpdrop_sock_match_inside(const struct tcpdrop_rule *rule, const struct sock *sk,
 			       unsigned int state)
 {
-	bool ipv4 = sk->sk_family == AF_INET;
+	bool ends_match = rule->bounds.tight && sk->sk_family == AF_INET;
 
-	if (ipv4 && rule->bounds.tight)
-		return match_all(rule, RULE_OF_ENDS, sk, state);
-	if (ipv4 && !tcpdrop_rule_may_have_ipv4(rule, ntohl(sk->sk_rcv_saddr),
-						ntohl(sk->sk_daddr)))
-		return false;
-	return match_all(rule, 0, sk, state);
+	return match_all(rule, ends_match ? RULE_OF_ENDS : 0, sk, state);
 }
 
 /**

@@ -445,6 +445,13 @@ struct look {
 	void *arg;
 };
 
+/* Few are, of those within the bounds of a long list, and to match takes far longer. */
+static noinline bool may_be_listed(const struct tcpdrop_rule *rule, const struct sock *sk)
+{
+	return sk->sk_family != AF_INET ||
+	       tcpdrop_rule_may_have_ipv4(rule, ntohl(sk->sk_rcv_saddr), ntohl(sk->sk_daddr));
+}
+
 /* What was within the bounds; returns whether the walk is to end with this bucket. */
 static noinline bool visit_match(const struct look *look, struct sock *sk, unsigned int state,
 				 unsigned int number)
@@ -480,7 +487,8 @@ static __always_inline bool walk_chain(const struct look *look,
 	sk_nulls_for_each(sk, node, chain) {
 		++*seen;
 		state = tcpdrop_sock_state_locked(sk);
-		if (unlikely(tcpdrop_sock_may_match(rule, sk, state))) {
+		if (unlikely(tcpdrop_sock_may_match(rule, sk, state)) &&
+		    (rule->bounds.tight || may_be_listed(rule, sk))) {
 			done |= visit_match(look, sk, state, number);
 			*seen += SOCKETS_A_MATCH - 1;
 		}
