@@ -8,8 +8,8 @@
  * dozen times, however long a list is that is written in thousands of pieces.
  *
  * A copy shares the ranges with what it is a copy of, until one of them is added to: so
- * a commit, or a look, copies no list, however long.  The first one has an index made, by
- * which a key is found in about the same time however long the list.
+ * a commit, or a look, copies no list, however long.  By an index, if there is one, a key
+ * is found with a look at a range or two, unless they are all in a few places.
  */
 #include <linux/bitops.h>
 #include <linux/kernel.h>
@@ -318,18 +318,6 @@ static struct range_index *index_new(const struct tcpdrop_key_range *v, size_t n
 	return index;
 }
 
-static void make_index(struct tcpdrop_ranges *set)
-{
-	struct range_array *array = array_of(set);
-	size_t nr;
-
-	if (set->nr < INDEX_MIN || array->index || is_shared(set))
-		return;
-	nr = nr_alike(set);
-	if (nr >= INDEX_MIN)
-		array->index = index_new(set->v, nr);
-}
-
 /* Of keys of which only the lower part differs, in ranges of which that at @high is the last. */
 static bool find_lower_part(const struct tcpdrop_key_range *v, size_t low, size_t high, u64 lo)
 {
@@ -402,9 +390,30 @@ void tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, struct tcpdrop_ranges *src)
 		return;
 	if (src->sorted < src->nr || src->unsorted)
 		tcpdrop_ranges_sort(src);
-	make_index(src);
 	refcount_inc(&array_of(src)->users);
 	*dst = *src;
+}
+
+/**
+ * tcpdrop_ranges_index() - have keys be found in about the same time however many ranges
+ * @set: the set, which nobody else looks at; sorted by that
+ *
+ * Lasts until the set is added to, and is shared with copies made after this.  Of use to
+ * long sets whose lowest ranges, and most of all, are in one space and differ in their
+ * lower 64 bits, and are spread over it.  Without memory there is none.
+ *
+ * Context: may sleep.
+ */
+void tcpdrop_ranges_index(struct tcpdrop_ranges *set)
+{
+	size_t nr;
+
+	if (set->nr < INDEX_MIN || is_shared(set) || array_of(set)->index)
+		return;
+	tcpdrop_ranges_sort(set);
+	nr = nr_alike(set);
+	if (nr >= INDEX_MIN)
+		array_of(set)->index = index_new(set->v, nr);
 }
 
 /**

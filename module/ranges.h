@@ -70,6 +70,7 @@ void tcpdrop_ranges_merge(struct tcpdrop_ranges *set, struct tcpdrop_ranges *oth
 void tcpdrop_ranges_sort(struct tcpdrop_ranges *set);
 bool tcpdrop_ranges_find(const struct tcpdrop_ranges *set,
 			 const struct tcpdrop_range_key *key);
+void tcpdrop_ranges_index(struct tcpdrop_ranges *set);
 void tcpdrop_ranges_copy(struct tcpdrop_ranges *dst, struct tcpdrop_ranges *src);
 void tcpdrop_ranges_free(struct tcpdrop_ranges *set);
 

@@ -1491,6 +1491,7 @@ int tcpdrop_rule_copy(struct tcpdrop_rule *dst, struct tcpdrop_rule *src)
 	for (i = 0; i < RULE_NR_LISTS; i++) {
 		if (i < RULE_NR_SELECTORS && i != RULE_STATE && selector_is_set(&src->sel[i]))
 			dst->asks |= BIT(i);
+		tcpdrop_ranges_index(&src->sel[i].yes);
 		tcpdrop_ranges_copy(&dst->sel[i].yes, &src->sel[i].yes);
 		tcpdrop_ranges_copy(&dst->sel[i].no, &src->sel[i].no);
 	}
