@@ -845,6 +845,13 @@ static void end_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set 
 
 /* What was deferred has its turn again. */
 
+/* To silence a listener takes a sleep. */
+static void prepare_to_silence(struct tcpdrop_dropper *d)
+{
+	if (d->walk.rule->options.silent)
+		let_go_of_caught(d);
+}
+
 static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 {
 	unsigned long bucket = it->entry.bucket;
@@ -853,11 +860,12 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 		look_for(d, &it->entry.conn);
 	d->turns = it->turns;
 	tcpdrop_deferred_remove(&d->deferred, it);
+	if (d->walk.rule->states & TCPF_LISTEN)
+		prepare_to_silence(d);
 	drop_bucket(d, bucket, 0);
 	d->turns = 0;
 }
 
-/* To silence a listener takes a sleep. */
 static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 						  struct tcpdrop_deferred *it,
 						  struct tcpdrop_owner_net *net)
@@ -867,8 +875,8 @@ static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 	d->watches = true;
 	if (!tcpdrop_owner_caught(&it->catch))
 		return ABORT_BUSY;
-	if (d->walk.rule->options.silent && inet_sk_state_load(it->entry.sk) == TCP_LISTEN)
-		let_go_of_caught(d);
+	if (inet_sk_state_load(it->entry.sk) == TCP_LISTEN)
+		prepare_to_silence(d);
 	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
 }
 
