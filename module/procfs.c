@@ -552,7 +552,7 @@ static ssize_t take_write(struct proc_file *pf, const char __user *ubuf,
 	writer->lines = has_rest(writer) || err ? tally.lines : 0;
 	if (err) {
 		keep_untold(writer, &tally);
-		writer->doubtful = true;
+		writer->doubtful |= taken || writer->len;
 		return taken ? taken : err;
 	}
 	if (has_nul(writer))
@@ -589,7 +589,7 @@ static ssize_t proc_file_write(struct file *file, const char __user *ubuf,
 		note_owner(&pf->writer);
 		kfree(page);
 	} else {
-		pf->writer.doubtful = true;
+		pf->writer.doubtful |= pf->writer.len;
 		ret = -ENOMEM;
 	}
 	mutex_unlock(&pf->writer.lock);

@@ -341,7 +341,6 @@ TEST_F(unfinished, is_not_carried_out_when_who_was_given_the_file_closes)
 	expect_alive(_metadata, &self->conn);
 }
 
-/* Who takes over and finishes the line has written it. */
 /* More of the line may have been in it. */
 TEST_F(unfinished, is_not_carried_out_after_a_write_that_failed)
 {
@@ -364,6 +363,7 @@ TEST_F(unfinished, is_carried_out_after_a_write_that_failed_and_was_done_again)
 	expect_dropped(_metadata, &self->conn);
 }
 
+/* Who takes over and finishes the line has written it. */
 TEST_F(unfinished, is_carried_out_when_another_has_written_its_newline)
 {
 	self->fd = open_file();
