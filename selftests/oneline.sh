@@ -482,6 +482,10 @@ takes_a_single_value()
 	run tcpdrop max=@most dport=7001
 	expect_exit 1
 	expect_err 'tcpdrop: most:2: "2x": not a number'
+	printf 'any\n' >most
+	run tcpdrop max=@most dport=7001
+	expect_exit 1
+	expect_err 'tcpdrop: most:1: "any,any": not a number'
 	printf '3\n' >most
 	printf 'yes' >silent
 	drops_sources saddr=127.1.0.1,127.2.0.1 max=@most reset=@silent
