@@ -168,10 +168,16 @@ tcpdrop-rules: keep: the rule protects what matches, and drops nothing"
 	expect_alive bystander
 
 	ask connect again 127.0.0.1 7001
-	run tcpdrop-rules commit nothing web
+	mkdir "$tmp/elsewhere"
+	echo mine >"$tmp/elsewhere/commit"
+	run tcpdrop-rules commit nothing "../../../..$tmp/elsewhere" '' .. web
 	expect_exit 1
 	expect_out "web: 1 matched, 1 dropped, 0 failed, 0 remaining"
-	expect_err "tcpdrop-rules: nothing: no such rule"
+	expect_err "tcpdrop-rules: nothing: no such rule
+tcpdrop-rules: ../../../..$tmp/elsewhere: not a name of a rule
+tcpdrop-rules: : not a name of a rule
+tcpdrop-rules: ..: not a name of a rule"
+	expect_equal "another file" "$(cat "$tmp/elsewhere/commit")" mine
 	expect_aborted again client
 
 	ask connect again 127.0.0.1 7001
