@@ -119,7 +119,7 @@ sport = 80,443"
 	expect_out $'[web]\ndaddr = 203.0.113.0/24\nsport = 80,443'
 	run tcpdrop-rules apply "$tmp/files/web.rules" <<<$'\n203.0.113.0/33'
 	expect_exit 1
-	expect_err 'tcpdrop-rules: standard input:2: daddr: "203.0.113.0/33": not an address'
+	expect_err 'tcpdrop-rules: standard input:2: daddr: "203.0.113.0/33": not a prefix length'
 	cd "$tmp/files"
 	succeeds remove ssh web.rules ./ssh.rules
 	rules_are ""
