@@ -168,7 +168,7 @@ tcpdrop-rules: keep: the rule protects what matches, and drops nothing"
 	expect_alive bystander
 
 	ask connect again 127.0.0.1 7001
-	mkdir "$tmp/elsewhere"
+	mkdir -p "$tmp/elsewhere"
 	echo mine >"$tmp/elsewhere/commit"
 	run tcpdrop-rules commit nothing "../../../..$tmp/elsewhere" '' .. web
 	expect_exit 1
