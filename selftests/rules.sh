@@ -108,16 +108,16 @@ sport = 80,443"
 	cd "$tmp/files"
 	fails "nothing: no such rule" remove ssh nothing
 
-	printf '[web]\nsport=443,80\ndaddr = @-\n' >web.rules
+	printf '[web]\nsport=443,80\ndaddr = @-\n' >input.rules
 	cd /
 	for words in check apply; do
-		run tcpdrop-rules "$words" "$tmp/files/web.rules" <<<"203.0.113.0/24 # one"
+		run tcpdrop-rules "$words" "$tmp/files/input.rules" <<<"203.0.113.0/24 # one"
 		expect_exit 0
 		expect_err
 	done
 	succeeds show web
 	expect_out $'[web]\ndaddr = 203.0.113.0/24\nsport = 80,443'
-	run tcpdrop-rules apply "$tmp/files/web.rules" <<<$'\n203.0.113.0/33'
+	run tcpdrop-rules apply "$tmp/files/input.rules" <<<$'\n203.0.113.0/33'
 	expect_exit 1
 	expect_err 'tcpdrop-rules: standard input:2: daddr: "203.0.113.0/33": not a prefix length'
 	cd "$tmp/files"
