@@ -85,6 +85,7 @@ makes_rules()
 
 	succeeds check web.rules ssh.rules
 	expect_out
+	succeeds check web.rules ssh.rules <&-
 	rules_are ""
 	cd /
 	succeeds apply "$tmp/files/web.rules" "$tmp/files/ssh.rules"
