@@ -185,7 +185,7 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 
 	if (owned == ABORT_SOCK)
 		return abort_full(walk, entry, true);
-	/* Lest others run between the looks and the lock, and it has an owner then, or other ends. */
+	/* Lest others run between the looks and the lock, and it has an owner, or other ends. */
 	cond_resched();
 	if (!tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;

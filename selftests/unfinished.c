@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -344,9 +345,9 @@ TEST_F(unfinished, is_not_carried_out_when_who_was_given_the_file_closes)
 /* Nothing of it arrives. */
 static bool fails_to_put(int fd)
 {
-	const char *volatile nowhere = NULL;
+	const struct iovec nowhere = { .iov_len = 1 };
 
-	return write(fd, nowhere, 1) < 0 && errno == EFAULT;
+	return writev(fd, &nowhere, 1) < 0 && errno == EFAULT;
 }
 
 /* More of the line may have been in it. */
