@@ -734,6 +734,21 @@ an_address_is_spared_where_ip_fails()
 	expect_alive bystander
 }
 
+# With the prefix that the address had, in which others are still here.
+an_address_is_dropped_without_its_prefix()
+{
+	install_examples
+	ip addr add 192.0.2.77/32 dev lo
+	ask connect target 192.0.2.77 8080
+	ask connect bystander 192.0.2.1 8080
+	ip addr del 192.0.2.77/32 dev lo
+	run tcpdrop-moved 192.0.2.77/24
+	expect_exit 0
+	expect_err
+	expect_equal "what was dropped" "$(grep -c ': dropped$' "$tmp/out")" 2
+	expect_alive bystander
+}
+
 # When keepalived stops it ends its scripts a second later: this one is at its first look then.
 an_address_is_dropped_to_the_end()
 {
@@ -837,6 +852,9 @@ no_metrics_leave_the_file()
 	[ "$status" != 0 ]
 	[ -s "$tmp/err" ]
 	expect_equal "the files" "$(ls "$tmp/metrics")" tcpdrop.prom
+	run sh -c 'umask 077; tcpdrop-metrics "$1"' - "$tmp/metrics/other.prom"
+	expect_exit 0
+	expect_equal "who may read it" "$(stat -c %a "$tmp/metrics/other.prom")" 644
 	expect_equal "the file" "$(<"$tmp/metrics/tcpdrop.prom")" old
 }
 
@@ -859,6 +877,7 @@ claim "keepalived: an address moves from a machine that is worse, has a fault, s
 	an_address_moves
 claim "keepalived: an address that is here is spared" an_address_that_is_here_is_spared
 claim "keepalived: an address is spared where ip fails" an_address_is_spared_where_ip_fails
+claim "keepalived: an address is dropped, and not its prefix" an_address_is_dropped_without_its_prefix
 claim "keepalived: what has moved is dropped, though keepalived stops" an_address_is_dropped_to_the_end
 claim "Prometheus: what is written are counters, and they count" metrics_are_counters
 claim "Prometheus: without the module the old file stays" no_metrics_leave_the_file
