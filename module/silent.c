@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <net/dst.h>
 #include <net/inet_connection_sock.h>
 #include <net/mptcp.h>
 #include <net/request_sock.h>
@@ -56,9 +57,13 @@ static int silent_conn_request(struct sock *sk, struct sk_buff *skb)
 	return 0;
 }
 
-/* A child would have the operations of its listener, and keep them. */
+/*
+ * A child would have the operations of its listener, and keep them.  Who brings a route, as a cookie
+ * does, leaves it to this function whatever becomes of the child.
+ */
 static struct sock *silent_syn_recv_sock(SYN_RECV_SOCK_ARGS)
 {
+	dst_release(dst);
 	return NULL;
 }
 
