@@ -15,15 +15,14 @@
  * Namespaces are known by numbers of our own, which nobody has twice: inode
  * numbers and addresses are used again, and nothing here is to hold a namespace.
  *
- * Locks: who writes to a rule holds the lock of its directory, under which those
- * of the static key, net_rwsem and the claims are taken one after
- * another, and protections_lock, a leaf.  Readers are in a read side of RCU.
+ * Locks: who writes to a rule holds the lock of its directory, under which
+ * net_rwsem and those of the claims are taken one after another, and
+ * protections_lock, a leaf.  Readers are in a read side of RCU.
  */
 #include <linux/atomic.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
-#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/nsproxy.h>
 #include <linux/rculist.h>
@@ -51,7 +50,7 @@
 
 /**
  * struct tcpdrop_protection - what a rule protects; does not change once published
- * @list: in protections
+ * @list: in tcpdrop_protections
  * @rule: a copy of the rule, known to tcpdrop_who_find()
  * @everywhere: in all namespaces
  * @nets: otherwise the namespaces, by their numbers
@@ -67,12 +66,9 @@ struct tcpdrop_protection {
 	struct rcu_work work;
 };
 
-/* On while there is any protection. */
-DEFINE_STATIC_KEY_FALSE(tcpdrop_protect_used);
+LIST_HEAD(tcpdrop_protections);
 
-static LIST_HEAD(protections);
-
-/* Protects changes of protections; a leaf. */
+/* Protects changes of tcpdrop_protections; a leaf. */
 static DEFINE_SPINLOCK(protections_lock);
 
 /* Frees in process context, after a grace period. */
@@ -122,7 +118,7 @@ bool tcpdrop_protect_find(const struct sock *sk, unsigned int state)
 	bool found = false;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(p, &protections, list) {
+	list_for_each_entry_rcu(p, &tcpdrop_protections, list) {
 		found = protects(p, sk, state);
 		if (found)
 			break;
@@ -306,9 +302,8 @@ static struct tcpdrop_protection *protection_new(struct tcpdrop_rule *rule,
 /* At the end, so that nobody who is on his way through the list misses both. */
 static void publish(struct tcpdrop_protection *p)
 {
-	static_branch_inc(&tcpdrop_protect_used);
 	spin_lock(&protections_lock);
-	list_add_tail_rcu(&p->list, &protections);
+	list_add_tail_rcu(&p->list, &tcpdrop_protections);
 	spin_unlock(&protections_lock);
 }
 
@@ -322,7 +317,6 @@ static void withdraw(struct tcpdrop_protection *p)
 	spin_lock(&protections_lock);
 	list_del_rcu(&p->list);
 	spin_unlock(&protections_lock);
-	static_branch_dec(&tcpdrop_protect_used);
 	INIT_RCU_WORK(&p->work, free_work);
 	queue_rcu_work(protect_wq, &p->work);
 }

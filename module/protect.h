@@ -5,7 +5,7 @@
 #ifndef TCPDROP_PROTECT_H
 #define TCPDROP_PROTECT_H
 
-#include <linux/jump_label.h>
+#include <linux/list.h>
 #include <linux/types.h>
 
 #include "rule.h"
@@ -13,7 +13,8 @@
 struct sock;
 struct tcpdrop_protection;
 
-DECLARE_STATIC_KEY_FALSE(tcpdrop_protect_used);
+/* For tcpdrop_protected() only. */
+extern struct list_head tcpdrop_protections;
 
 int tcpdrop_protect_update(struct tcpdrop_protection **held, struct tcpdrop_rule *rule,
 			   enum tcpdrop_rule_attr attr);
@@ -29,14 +30,14 @@ void tcpdrop_protect_exit(void);
  *      bucket held or in the read side of RCU in which that was seen
  * @state: its state, by tcpdrop_sock_state()
  *
- * Costs nothing as long as no rule protects, and a match for each that does.
+ * Costs next to nothing as long as no rule protects, and a match for each that does.
  *
  * Context: any.
  * Return: true if one does.
  */
 static inline bool tcpdrop_protected(const struct sock *sk, unsigned int state)
 {
-	return static_branch_unlikely(&tcpdrop_protect_used) && tcpdrop_protect_find(sk, state);
+	return !list_empty(&tcpdrop_protections) && tcpdrop_protect_find(sk, state);
 }
 
 #endif /* TCPDROP_PROTECT_H */
