@@ -58,8 +58,8 @@ static int silent_conn_request(struct sock *sk, struct sk_buff *skb)
 }
 
 /*
- * A child would have the operations of its listener, and keep them.  Who brings a route, as a cookie
- * does, leaves it to this function whatever becomes of the child.
+ * A child would have the operations of its listener, and keep them.  Who brings a route, as
+ * a cookie does, leaves it to this function whatever becomes of the child.
  */
 static struct sock *silent_syn_recv_sock(SYN_RECV_SOCK_ARGS)
 {
