@@ -465,27 +465,24 @@ takes_standard_input()
 	drops_sources saddr=@- dport=7001
 }
 
+# fails_with_max TEXT MESSAGE: with max from a file with this text.
+fails_with_max()
+{
+	printf '%b' "$1" >most
+	run tcpdrop max=@most dport=7001
+	expect_exit 1
+	expect_err "tcpdrop: $2"
+}
+
 # Nothing can be added to what has one value.
 takes_a_single_value()
 {
 	make_sources
 	cd "$tmp"
-	printf '# the most\n\n 2\r\n' >most
-	run tcpdrop max=@most dport=7001
-	expect_exit 1
-	expect_err "tcpdrop: more sockets match than max allows: 3"
-	printf '1\n\n2\n' >most
-	run tcpdrop max=@most dport=7001
-	expect_exit 1
-	expect_err "tcpdrop: most:3: max: given twice"
-	printf '\n2x\n' >most
-	run tcpdrop max=@most dport=7001
-	expect_exit 1
-	expect_err 'tcpdrop: most:2: "2x": not a number'
-	printf 'any\n' >most
-	run tcpdrop max=@most dport=7001
-	expect_exit 1
-	expect_err 'tcpdrop: most:1: "any,any": not a number'
+	fails_with_max '# the most\n\n 2\r\n' "more sockets match than max allows: 3"
+	fails_with_max '1\n\n2\n' "most:3: max: given twice"
+	fails_with_max '\n2x\n' 'most:2: "2x": not a number'
+	fails_with_max 'any\n' 'most:1: "any,any": not a number'
 	printf '3\n' >most
 	printf 'yes' >silent
 	drops_sources saddr=127.1.0.1,127.2.0.1 max=@most reset=@silent

@@ -734,14 +734,20 @@ an_address_is_spared_where_ip_fails()
 	expect_alive bystander
 }
 
-# With the prefix that the address had, in which others are still here.
-an_address_is_dropped_without_its_prefix()
+# A connection to 192.0.2.77, which is not here any more, and one to what is.
+connect_to_what_moves()
 {
 	install_examples
 	ip addr add 192.0.2.77/32 dev lo
 	ask connect target 192.0.2.77 8080
 	ask connect bystander 192.0.2.1 8080
 	ip addr del 192.0.2.77/32 dev lo
+}
+
+# With the prefix that the address had, in which others are still here.
+an_address_is_dropped_without_its_prefix()
+{
+	connect_to_what_moves
 	run tcpdrop-moved 192.0.2.77/24
 	expect_exit 0
 	expect_err
@@ -752,11 +758,7 @@ an_address_is_dropped_without_its_prefix()
 # When keepalived stops it ends its scripts a second later: this one is at its first look then.
 an_address_is_dropped_to_the_end()
 {
-	install_examples
-	ip addr add 192.0.2.77/32 dev lo
-	ask connect target 192.0.2.77 8080
-	ask connect bystander 192.0.2.1 8080
-	ip addr del 192.0.2.77/32 dev lo
+	connect_to_what_moves
 	mkdir "$tmp/slow"
 	printf '#!/bin/sh\ntouch %s/looks\nsleep 2\nexec %s "$@"\n' "$tmp" "$(command -v ip)" \
 		>"$tmp/slow/ip"
