@@ -342,6 +342,22 @@ static void defer_bucket(struct tcpdrop_dropper *d, unsigned long bucket,
 		tcpdrop_drop_stop(d, -ENOMEM);
 }
 
+/* The abort may sleep for an owner that comes in the last moment. */
+static enum tcpdrop_abort_verdict abort_one(struct tcpdrop_dropper *d,
+					    struct tcpdrop_batch_entry *entry,
+					    enum tcpdrop_abort_owned owned)
+{
+	enum tcpdrop_abort_verdict verdict;
+
+	if (!d->watches)
+		return tcpdrop_abort_sock(&d->walk, entry, owned);
+
+	tcpdrop_owner_net_close(&d->net);
+	verdict = tcpdrop_abort_sock(&d->walk, entry, owned);
+	tcpdrop_owner_net_open(&d->net);
+	return verdict;
+}
+
 /* Ends with the bucket in which an object was not what it had been, and returns its number. */
 static unsigned long drop_batch(struct tcpdrop_dropper *d)
 {
@@ -356,7 +372,7 @@ static unsigned long drop_batch(struct tcpdrop_dropper *d)
 			defer_sock(d, &v[i], false);
 			continue;
 		}
-		switch (tcpdrop_abort_sock(&d->walk, &v[i], ABORT_NOTHING)) {
+		switch (abort_one(d, &v[i], ABORT_NOTHING)) {
 		case ABORT_DONE:
 			count_done(d, &v[i]);
 			break;
@@ -553,8 +569,7 @@ static bool drop_some_children(struct tcpdrop_dropper *d, struct sock *listener,
 		cond_resched();
 		nr = next_children(d, listener, &place, found);
 		for (i = 0; i < nr && may_drop_child(d); i++) {
-			verdict = tcpdrop_abort_sock(&d->walk, &found[i]->entry,
-						     ABORT_LISTENER);
+			verdict = abort_one(d, &found[i]->entry, ABORT_LISTENER);
 			note_verdict(d, found[i], verdict);
 			dropped += verdict == ABORT_DONE;
 		}
@@ -867,21 +882,20 @@ static void look_again(struct tcpdrop_dropper *d, struct tcpdrop_deferred *it)
 }
 
 static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
-						  struct tcpdrop_deferred *it,
-						  struct tcpdrop_owner_net *net)
+						  struct tcpdrop_deferred *it)
 {
 	if (!it->catch.sk)
-		tcpdrop_owner_watch(&it->catch, net, it->entry.sk);
+		tcpdrop_owner_watch(&it->catch, &d->net, it->entry.sk);
 	d->watches = true;
 	if (!tcpdrop_owner_caught(&it->catch))
 		return ABORT_BUSY;
 	if (inet_sk_state_load(it->entry.sk) == TCP_LISTEN)
 		prepare_to_silence(d);
-	return tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_SOCK);
+	return abort_one(d, &it->entry, ABORT_SOCK);
 }
 
 static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
-		      struct tcpdrop_deferred *it, struct tcpdrop_owner_net *net)
+		      struct tcpdrop_deferred *it)
 {
 	struct sock *sk = it->entry.sk;
 
@@ -895,18 +909,16 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns
 	if (!sk)
 		look_again(d, it);
 	else if (sk_fullsock(sk) && !is_child(it))
-		note_verdict(d, it, catch_and_abort(d, it, net));
+		note_verdict(d, it, catch_and_abort(d, it));
 	else
-		note_verdict(d, it,
-			     tcpdrop_abort_sock(&d->walk, &it->entry, ABORT_NOTHING));
+		note_verdict(d, it, abort_one(d, &it->entry, ABORT_NOTHING));
 }
 
 /*
  * Whatever is deferred meanwhile has its turn in the next round.  Returns whether there is
  * anything left to try.
  */
-static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
-		    struct tcpdrop_owner_net *net)
+static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
 {
 	struct tcpdrop_deferred *it, *next, *last;
 	bool is_last, left = false;
@@ -917,7 +929,7 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns,
 		if (!may_drop(d))
 			return false;
 		is_last = it == last;
-		try_again(d, conns, it, net);
+		try_again(d, conns, it);
 		if (is_last)
 			break;
 	}
@@ -941,7 +953,6 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 {
 	unsigned long before = owners_time(d);
 	struct tcpdrop_mptcp_set conns;
-	struct tcpdrop_owner_net net;
 	struct tcpdrop_deferred *it;
 
 	if (list_empty(&d->deferred.list))
@@ -949,9 +960,9 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 
 	tcpdrop_mptcp_init(&conns);
 	drop_connections(d, &conns);
-	tcpdrop_owner_net_init(&net);
-	while (try_all(d, &conns, &net) && *patience)
-		wait_for_owners(d, &net, &before, patience);
+	tcpdrop_owner_net_init(&d->net);
+	while (try_all(d, &conns) && *patience)
+		wait_for_owners(d, &d->net, &before, patience);
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d) &&

@@ -11,6 +11,7 @@
 
 #include "conn.h"
 #include "deferred.h"
+#include "owner.h"
 #include "pace.h"
 #include "walk.h"
 
@@ -58,6 +59,7 @@ struct tcpdrop_drop_result {
  * @deferred: what to come back to, so that one stuck owner does not hold up
  *            all the others
  * @watches: of these, some are to be caught
+ * @net: what those are caught with
  * @pace: when the next drop is due; where there is a rate, nobody shares the work
  * @mptcp_patience: how long it still waits for owners of connections of MPTCP, in
  *                  jiffies
@@ -76,6 +78,7 @@ struct tcpdrop_dropper {
 	bool unborn;
 	struct tcpdrop_deferred_set deferred;
 	bool watches;
+	struct tcpdrop_owner_net net;
 	struct tcpdrop_pace pace;
 	unsigned long mptcp_patience;
 };

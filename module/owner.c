@@ -87,6 +87,37 @@ void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net)
 {
 	init_waitqueue_head(&net->wait);
 	atomic_set(&net->caught, 0);
+	net->closed = false;
+}
+
+/**
+ * tcpdrop_owner_net_close() - catch nothing for a moment
+ * @net: what the catches share, open
+ *
+ * For the task that may have to sleep in lock_sock() for a socket after it has
+ * given that up by tcpdrop_owner_pass().  If it caught others meanwhile, two such
+ * tasks could each catch, from the owner that came in between, the socket that the
+ * other sleeps for.  So whatever a task has when it gives up a socket it had
+ * before, and of a circle of tasks that wait for each other each would have
+ * to have been before the next.
+ *
+ * Context: process context; does not sleep.
+ */
+void tcpdrop_owner_net_close(struct tcpdrop_owner_net *net)
+{
+	WRITE_ONCE(net->closed, true);
+}
+
+/**
+ * tcpdrop_owner_net_open() - catch again
+ * @net: what the catches share; what was free meanwhile is tried by
+ *       tcpdrop_owner_caught()
+ *
+ * Context: process context; does not sleep.
+ */
+void tcpdrop_owner_net_open(struct tcpdrop_owner_net *net)
+{
+	WRITE_ONCE(net->closed, false);
 }
 
 /*
@@ -104,6 +135,9 @@ static void take_if_free(struct tcpdrop_owner_catch *c)
 	lockdep_assert_held(&c->sk->sk_lock.slock);
 
 	if (c->caught || sock_owned_by_user_nocheck(c->sk) || is_turned(c->sk))
+		return;
+	WRITE_ONCE(c->missed, READ_ONCE(c->net->closed));
+	if (c->missed)
 		return;
 	c->sk->sk_lock.owned = 1;
 	WRITE_ONCE(c->caught, 1);
@@ -135,6 +169,13 @@ void tcpdrop_owner_net_wait(struct tcpdrop_owner_net *net)
 	finish_wait(&net->wait, &wait);
 }
 
+static void look_now(struct tcpdrop_owner_catch *c)
+{
+	spin_lock_bh(&c->sk->sk_lock.slock);
+	take_if_free(c);
+	spin_unlock_bh(&c->sk->sk_lock.slock);
+}
+
 /**
  * tcpdrop_owner_watch() - catch a socket as soon as it has no owner
  * @c: the catch; must stay where it is until tcpdrop_owner_unwatch(), unless the
@@ -150,10 +191,7 @@ void tcpdrop_owner_watch(struct tcpdrop_owner_catch *c, struct tcpdrop_owner_net
 	*c = (struct tcpdrop_owner_catch){ .sk = sk, .net = net };
 	init_waitqueue_func_entry(&c->entry, catch_wake);
 	add_wait_queue(&sk->sk_lock.wq, &c->entry);
-
-	spin_lock_bh(&sk->sk_lock.slock);
-	take_if_free(c);
-	spin_unlock_bh(&sk->sk_lock.slock);
+	look_now(c);
 }
 
 /* Waits for a wake function that runs, so that it is the owner or it is not. */
@@ -180,6 +218,8 @@ static bool stop_watching(struct tcpdrop_owner_catch *c)
  */
 bool tcpdrop_owner_caught(struct tcpdrop_owner_catch *c)
 {
+	if (READ_ONCE(c->missed))
+		look_now(c);
 	return READ_ONCE(c->caught) && stop_watching(c);
 }
 

@@ -19,10 +19,12 @@ struct sock;
  * struct tcpdrop_owner_net - what the catches of one task share
  * @wait: woken when a socket has been caught
  * @caught: how many have been
+ * @closed: nothing more is to be caught now
  */
 struct tcpdrop_owner_net {
 	wait_queue_head_t wait;
 	atomic_t caught;
+	bool closed;
 };
 
 /**
@@ -31,12 +33,14 @@ struct tcpdrop_owner_net {
  * @sk: the socket, NULL if none is waited for
  * @net: whom to tell
  * @caught: the socket is the catcher's; set under the socket's spinlock
+ * @missed: it was free while the net was closed; under the same lock
  */
 struct tcpdrop_owner_catch {
 	struct wait_queue_entry entry;
 	struct sock *sk;
 	struct tcpdrop_owner_net *net;
 	int caught;
+	bool missed;
 };
 
 bool tcpdrop_owner_try(struct sock *sk, unsigned int subclass);
@@ -44,6 +48,8 @@ void tcpdrop_owner_pass(struct sock *sk);
 void tcpdrop_owner_wake(struct sock *sk);
 
 void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net);
+void tcpdrop_owner_net_close(struct tcpdrop_owner_net *net);
+void tcpdrop_owner_net_open(struct tcpdrop_owner_net *net);
 void tcpdrop_owner_net_wait(struct tcpdrop_owner_net *net);
 void tcpdrop_owner_watch(struct tcpdrop_owner_catch *c, struct tcpdrop_owner_net *net,
 			 struct sock *sk);
