@@ -37,10 +37,28 @@
  */
 static bool abort_is_exact __ro_after_init;
 
+/*
+ * Does tcp_abort() leave the ownership of a socket to a caller in a BPF context?
+ * It does since 6.5, for bpf_sock_destroy().  Set once, at load.
+ */
+static bool abort_leaves_owner __ro_after_init;
+
 /* The protocol's own function: MPTCP subflows have one of theirs. */
 static int kernel_abort(struct sock *sk)
 {
 	return READ_ONCE(sk->sk_prot)->diag_destroy(sk, ECONNABORTED);
+}
+
+/* In a BPF context, as for bpf_sock_destroy(). */
+static int kernel_abort_in_ctx(struct sock *sk)
+{
+	struct bpf_run_ctx ctx = {}, *outer;
+	int ret;
+
+	outer = bpf_set_run_ctx(&ctx);
+	ret = kernel_abort(sk);
+	bpf_reset_run_ctx(outer);
+	return ret;
 }
 
 /* What tcp_abort() does from 6.1.132 and 6.12 on; 5.10 refuses minisocks. */
@@ -90,9 +108,34 @@ static bool is_silent(const struct tcpdrop_walk *walk)
 }
 
 /*
- * The abort of a socket that we own, up to where tcp_abort() has to own it.
- * Nobody can close it or connect it anew meanwhile, so this is the last word
- * on whether it matches.
+ * What the kernel's abort says of it.  One that is not exact does not tell a
+ * socket that close() has made an orphan of in the moment before it, or whose
+ * place a minisock has taken: the next look finds what there is.
+ */
+static enum tcpdrop_abort_verdict verdict_of(const struct tcpdrop_batch_entry *entry, int ret)
+{
+	struct sock *sk = entry->sk;
+
+	if (ret == -ENOENT)
+		return ABORT_GONE;
+	if (ret)
+		return ABORT_FAILED;
+	if (!abort_is_exact &&
+	    (tcpdrop_sock_is_linked(sk) || tcpdrop_walk_has_successor(sk, &entry->conn)))
+		return ABORT_GONE;
+	return ABORT_DONE;
+}
+
+/* In a BPF context a listener ends its children without giving up the CPU. */
+static bool may_abort_owned(const struct sock *sk)
+{
+	return abort_leaves_owner && sk->sk_state != TCP_LISTEN;
+}
+
+/*
+ * The abort of a socket that we own, or, where tcp_abort() has to own it, what
+ * comes before.  Nobody can close it or connect it anew meanwhile, so this is the
+ * last word on whether it matches.
  */
 static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 					      struct tcpdrop_batch_entry *entry,
@@ -105,6 +148,8 @@ static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 
 	if (matches && is_silent(walk) && tcpdrop_silence_begin(silence, sk)) {
 		verdict = ABORT_FAILED;
+	} else if (matches && may_abort_owned(sk)) {
+		verdict = verdict_of(entry, kernel_abort_in_ctx(sk));
 	} else if (matches && (abort_is_exact || !sock_flag(sk, SOCK_DEAD))) {
 		*passed = true;
 		tcpdrop_owner_pass(sk);
@@ -117,30 +162,16 @@ static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 	return verdict;
 }
 
-/*
- * What the kernel's abort says of it.  One that is not exact does not tell a
- * socket that close() has made an orphan of in the moment before it, or whose
- * place a minisock has taken: the next look finds what there is.
- */
-static enum tcpdrop_abort_verdict abort_end(const struct tcpdrop_batch_entry *entry)
+/* Nobody who waits for its owner to let go has to, if it matches no more. */
+static enum tcpdrop_abort_verdict abort_busy(const struct tcpdrop_walk *walk,
+					     struct tcpdrop_batch_entry *entry)
 {
-	struct sock *sk = entry->sk;
-	int ret;
-
-	ret = kernel_abort(sk);
-	if (ret == -ENOENT)
-		return ABORT_GONE;
-	if (ret)
-		return ABORT_FAILED;
-	if (!abort_is_exact &&
-	    (tcpdrop_sock_is_linked(sk) || tcpdrop_walk_has_successor(sk, &entry->conn)))
-		return ABORT_GONE;
-	return ABORT_DONE;
+	return tcpdrop_walk_rematch(walk, entry->sk, &entry->conn) ? ABORT_BUSY : ABORT_GONE;
 }
 
 /*
- * An abort that is exact needs no look of ours at a socket that nobody owns, but
- * one that is to send nothing has to be prepared by its owner.
+ * An abort that is exact, but owns the socket itself, needs no look of ours at one that
+ * nobody owns, unless it is to send nothing, which its owner has to prepare.
  */
 static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 					     struct tcpdrop_batch_entry *entry, bool owned)
@@ -150,14 +181,15 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	enum tcpdrop_abort_verdict verdict;
 	bool passed = false;
 
-	if (!owned && abort_is_exact && !is_silent(walk))
-		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY : abort_end(entry);
+	if (!owned && abort_is_exact && !abort_leaves_owner && !is_silent(walk))
+		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY :
+							verdict_of(entry, kernel_abort(sk));
 	if (!owned && !tcpdrop_owner_try(sk, 0))
-		return ABORT_BUSY;
+		return abort_busy(walk, entry);
 
 	verdict = abort_begin(walk, entry, &silence, &passed);
 	if (passed) {
-		verdict = abort_end(entry);
+		verdict = verdict_of(entry, kernel_abort(sk));
 		tcpdrop_silence_end(&silence);
 		tcpdrop_owner_wake(sk);
 	}
@@ -187,6 +219,8 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 		return abort_full(walk, entry, true);
 	/* Lest others run between the looks and the lock, and it has an owner, or other ends. */
 	cond_resched();
+	if (abort_leaves_owner && sk_fullsock(sk) && !tcpdrop_sock_is_child(sk))
+		return abort_full(walk, entry, false);
 	if (!tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
 
@@ -208,7 +242,8 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
  *         facts when it matched; its state is brought up to date
  * @owned: what the caller owns
  *
- * Does not wait for an owner, but for one that comes in the last moment.
+ * Does not wait for an owner, but for one that comes in the last moment, where
+ * tcp_abort() has to own the socket itself: before 6.5, and of listeners.
  *
  * Context: process context; may sleep.
  * Return: what became of it.
@@ -228,6 +263,27 @@ enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
 	verdict = abort_claimed(walk, entry, owned);
 	tcpdrop_claim_drop(&claim);
 	return verdict;
+}
+
+static int __init note_unlock(struct wait_queue_entry *entry, unsigned int mode, int flags,
+			      void *key)
+{
+	*(bool *)entry->private = true;
+	return 0;
+}
+
+/* Whoever lets go of a socket wakes those who wait for it. */
+static bool __init leaves_owner(struct sock *sk)
+{
+	struct wait_queue_entry entry = { .func = note_unlock };
+	bool unlocked = false;
+
+	entry.private = &unlocked;
+	INIT_LIST_HEAD(&entry.entry);
+	add_wait_queue(&sk->sk_lock.wq, &entry);
+	kernel_abort_in_ctx(sk);
+	remove_wait_queue(&sk->sk_lock.wq, &entry);
+	return !unlocked;
 }
 
 /**
@@ -250,6 +306,7 @@ int __init tcpdrop_abort_init(void)
 		return ret;
 
 	abort_is_exact = kernel_abort(sock->sk) == -ENOENT;
+	abort_leaves_owner = abort_is_exact && leaves_owner(sock->sk);
 	sock_release(sock);
 	if (!abort_is_exact && !can_destroy_orphan()) {
 		pr_err("this kernel's tcp_abort() leaves orphans behind, and a module cannot end them\n");

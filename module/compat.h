@@ -6,6 +6,7 @@
 #ifndef TCPDROP_COMPAT_H
 #define TCPDROP_COMPAT_H
 
+#include <linux/bpf.h>
 #include <linux/net.h>
 #include <linux/proc_fs.h>
 #include <net/inet_connection_sock.h>
@@ -171,6 +172,27 @@ static inline bool destroy_orphan(struct sock *sk)
 	return true;
 #endif
 }
+
+/*
+ * TCPDROP_NO_BPF_RUN_CTX: a task cannot say that it is in a BPF context.
+ * It can since 5.15; delete with support for 5.10.
+ */
+#ifndef KERNEL_HAS_bpf_set_run_ctx
+#define TCPDROP_NO_BPF_RUN_CTX
+#endif
+
+#ifdef TCPDROP_NO_BPF_RUN_CTX
+struct bpf_run_ctx {};
+
+static inline struct bpf_run_ctx *bpf_set_run_ctx(struct bpf_run_ctx *new_ctx)
+{
+	return NULL;
+}
+
+static inline void bpf_reset_run_ctx(struct bpf_run_ctx *old_ctx)
+{
+}
+#endif
 
 /*
  * TCPDROP_NO_MPTCP_DISCONNECT: disconnect() of a connection of MPTCP is no end of it.
