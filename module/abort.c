@@ -39,7 +39,8 @@ static bool abort_is_exact __ro_after_init;
 
 /*
  * Does tcp_abort() leave the ownership of a socket to a caller in a BPF context?
- * It does since 6.5, for bpf_sock_destroy().  Set once, at load.
+ * It does since 6.5, for bpf_sock_destroy(); made use of if it is exact, too.
+ * Set once, at load.
  */
 static bool abort_leaves_owner __ro_after_init;
 
@@ -107,6 +108,22 @@ static bool is_silent(const struct tcpdrop_walk *walk)
 	return walk->rule->options.silent;
 }
 
+/**
+ * tcpdrop_abort_may_wait() - can the abort of a socket have to wait for its owner?
+ * @sk: the socket, on which the caller has a reference
+ *
+ * Of a listener everywhere: in a BPF context the kernel ends all its children
+ * without giving up the CPU.
+ *
+ * Context: any.
+ * Return: true if tcp_abort() has to own @sk itself, so that the owner who comes in
+ * between, if one does, has to let go first.
+ */
+bool tcpdrop_abort_may_wait(const struct sock *sk)
+{
+	return !abort_leaves_owner || inet_sk_state_load(sk) == TCP_LISTEN;
+}
+
 /*
  * What the kernel's abort says of it.  One that is not exact does not tell a
  * socket that close() has made an orphan of in the moment before it, or whose
@@ -126,12 +143,6 @@ static enum tcpdrop_abort_verdict verdict_of(const struct tcpdrop_batch_entry *e
 	return ABORT_DONE;
 }
 
-/* In a BPF context a listener ends its children without giving up the CPU. */
-static bool may_abort_owned(const struct sock *sk)
-{
-	return abort_leaves_owner && sk->sk_state != TCP_LISTEN;
-}
-
 /*
  * The abort of a socket that we own, or, where tcp_abort() has to own it, what
  * comes before.  Nobody can close it or connect it anew meanwhile, so this is the
@@ -148,7 +159,7 @@ static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 
 	if (matches && is_silent(walk) && tcpdrop_silence_begin(silence, sk)) {
 		verdict = ABORT_FAILED;
-	} else if (matches && may_abort_owned(sk)) {
+	} else if (matches && !tcpdrop_abort_may_wait(sk)) {
 		verdict = verdict_of(entry, kernel_abort_in_ctx(sk));
 	} else if (matches && (abort_is_exact || !sock_flag(sk, SOCK_DEAD))) {
 		*passed = true;
@@ -169,10 +180,6 @@ static enum tcpdrop_abort_verdict abort_busy(const struct tcpdrop_walk *walk,
 	return tcpdrop_walk_rematch(walk, entry->sk, &entry->conn) ? ABORT_BUSY : ABORT_GONE;
 }
 
-/*
- * An abort that is exact, but owns the socket itself, needs no look of ours at one that
- * nobody owns, unless it is to send nothing, which its owner has to prepare.
- */
 static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 					     struct tcpdrop_batch_entry *entry, bool owned)
 {
@@ -181,9 +188,6 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	enum tcpdrop_abort_verdict verdict;
 	bool passed = false;
 
-	if (!owned && abort_is_exact && !abort_leaves_owner && !is_silent(walk))
-		return sock_owned_by_user_nocheck(sk) ? ABORT_BUSY :
-							verdict_of(entry, kernel_abort(sk));
 	if (!owned && !tcpdrop_owner_try(sk, 0))
 		return abort_busy(walk, entry);
 
@@ -219,7 +223,7 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 		return abort_full(walk, entry, true);
 	/* Lest others run between the looks and the lock, and it has an owner, or other ends. */
 	cond_resched();
-	if (abort_leaves_owner && sk_fullsock(sk) && !tcpdrop_sock_is_child(sk))
+	if (sk_fullsock(sk) && !tcpdrop_sock_is_child(sk))
 		return abort_full(walk, entry, false);
 	if (!tcpdrop_walk_rematch(walk, sk, &entry->conn))
 		return ABORT_GONE;
@@ -230,8 +234,7 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
 	case TCP_NEW_SYN_RECV:
 		return abort_request(entry);
 	default:
-		return tcpdrop_sock_is_child(sk) ? abort_child(walk, entry, owned) :
-						   abort_full(walk, entry, false);
+		return abort_child(walk, entry, owned);
 	}
 }
 
@@ -242,8 +245,8 @@ static enum tcpdrop_abort_verdict abort_claimed(const struct tcpdrop_walk *walk,
  *         facts when it matched; its state is brought up to date
  * @owned: what the caller owns
  *
- * Does not wait for an owner, but for one that comes in the last moment, where
- * tcp_abort() has to own the socket itself: before 6.5, and of listeners.
+ * Does not wait for an owner, but for one that comes in the last moment, see
+ * tcpdrop_abort_may_wait().
  *
  * Context: process context; may sleep.
  * Return: what became of it.
@@ -273,7 +276,7 @@ static int __init note_unlock(struct wait_queue_entry *entry, unsigned int mode,
 }
 
 /* Whoever lets go of a socket wakes those who wait for it. */
-static bool __init leaves_owner(struct sock *sk)
+static bool __init unlocks(struct sock *sk, int (*abort)(struct sock *sk))
 {
 	struct wait_queue_entry entry = { .func = note_unlock };
 	bool unlocked = false;
@@ -281,9 +284,9 @@ static bool __init leaves_owner(struct sock *sk)
 	entry.private = &unlocked;
 	INIT_LIST_HEAD(&entry.entry);
 	add_wait_queue(&sk->sk_lock.wq, &entry);
-	kernel_abort_in_ctx(sk);
+	abort(sk);
 	remove_wait_queue(&sk->sk_lock.wq, &entry);
-	return !unlocked;
+	return unlocked;
 }
 
 /**
@@ -306,7 +309,8 @@ int __init tcpdrop_abort_init(void)
 		return ret;
 
 	abort_is_exact = kernel_abort(sock->sk) == -ENOENT;
-	abort_leaves_owner = abort_is_exact && leaves_owner(sock->sk);
+	abort_leaves_owner = abort_is_exact && unlocks(sock->sk, kernel_abort) &&
+			     !unlocks(sock->sk, kernel_abort_in_ctx);
 	sock_release(sock);
 	if (!abort_is_exact && !can_destroy_orphan()) {
 		pr_err("this kernel's tcp_abort() leaves orphans behind, and a module cannot end them\n");

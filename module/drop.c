@@ -349,7 +349,7 @@ static enum tcpdrop_abort_verdict abort_one(struct tcpdrop_dropper *d,
 {
 	enum tcpdrop_abort_verdict verdict;
 
-	if (!d->watches)
+	if (!d->watches || !tcpdrop_abort_may_wait(entry->sk))
 		return tcpdrop_abort_sock(&d->walk, entry, owned);
 
 	tcpdrop_owner_net_close(&d->net);

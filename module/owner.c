@@ -87,25 +87,26 @@ void tcpdrop_owner_net_init(struct tcpdrop_owner_net *net)
 {
 	init_waitqueue_head(&net->wait);
 	atomic_set(&net->caught, 0);
-	net->closed = false;
+	net->closed = 0;
 }
 
 /**
  * tcpdrop_owner_net_close() - catch nothing for a moment
  * @net: what the catches share, open
  *
- * For the task that may have to sleep in lock_sock() for a socket after it has
- * given that up by tcpdrop_owner_pass().  If it caught others meanwhile, two such
- * tasks could each catch, from the owner that came in between, the socket that the
- * other sleeps for.  So whatever a task has when it gives up a socket it had
- * before, and of a circle of tasks that wait for each other each would have
- * to have been before the next.
+ * For the task that is about to give up a socket by tcpdrop_owner_pass() and may
+ * have to sleep in lock_sock() for it.  Two such tasks could each catch, from an
+ * owner that came in between, the socket that the other sleeps for.  But who
+ * catches it finds under its spinlock that the net is open: after the one task has
+ * given it up, so after that one's net was closed, and before the other's is.  Each
+ * would have to have closed its net before the other.
  *
  * Context: process context; does not sleep.
  */
 void tcpdrop_owner_net_close(struct tcpdrop_owner_net *net)
 {
-	WRITE_ONCE(net->closed, true);
+	/* Before tcpdrop_owner_pass(); pairs with the look in take_if_free(). */
+	smp_store_mb(net->closed, 1);
 }
 
 /**
@@ -117,7 +118,7 @@ void tcpdrop_owner_net_close(struct tcpdrop_owner_net *net)
  */
 void tcpdrop_owner_net_open(struct tcpdrop_owner_net *net)
 {
-	WRITE_ONCE(net->closed, false);
+	WRITE_ONCE(net->closed, 0);
 }
 
 /*

@@ -24,7 +24,7 @@ struct sock;
 struct tcpdrop_owner_net {
 	wait_queue_head_t wait;
 	atomic_t caught;
-	bool closed;
+	int closed;
 };
 
 /**
@@ -40,7 +40,7 @@ struct tcpdrop_owner_catch {
 	struct sock *sk;
 	struct tcpdrop_owner_net *net;
 	int caught;
-	bool missed;
+	int missed;
 };
 
 bool tcpdrop_owner_try(struct sock *sk, unsigned int subclass);

@@ -10,8 +10,8 @@
  * for setsockopt() and getsockopt(), which take the pointer without a lock.  So
  * the copies stay for as long as the module does.
  *
- * tcp_abort() has to take the ownership that we give up for it, and in that
- * moment anybody can come first.  What is sent then is lost as well, on a
+ * Where tcp_abort() has to take the ownership that we give up for it, anybody can
+ * come first in that moment.  What is sent then is lost as well, on a
  * connection that is about to be; and the operations that a socket is given
  * then, because it connects anew, it keeps.
  */

@@ -664,30 +664,6 @@ TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_commit, TIMEOUT)
 	expect_crowd_over(_metadata, self);
 }
 
-/*
- * Both watch all of them, and an owner may take its socket again in the moment
- * before the abort: then neither has what the other waits for.
- */
-TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_two_commits_at_once, TIMEOUT)
-{
-	struct rule other;
-	pid_t pid;
-
-	ASSERT_EQ(0, rule_new(&other, "busy_too"));
-	ASSERT_EQ(0, rule_setf(&other, "saddr", "%s,%s,%s", conn_targets(IPV4),
-			       conn_targets(IPV6), conn_targets(DUAL)));
-	pid = rule_commit_elsewhere(&other);
-	ASSERT_LE(0, pid);
-	EXPECT_EQ(0, rule_commit(&self->rule));
-	EXPECT_EQ(0, rule_commit_end(pid));
-
-	EXPECT_EQ(CROWD, rule_result(&self->rule, "dropped") + rule_result(&other, "dropped"));
-	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
-	EXPECT_EQ(0, rule_result(&other, "failed"));
-	expect_crowd_over(_metadata, self);
-	EXPECT_EQ(0, rule_remove(&other));
-}
-
 TEST_F_TIMEOUT(crowd, of_busy_owners_is_dropped_by_one_write, TIMEOUT)
 {
 	int64_t start;

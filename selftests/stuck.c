@@ -204,6 +204,34 @@ TEST_F(stuck, who_is_let_go_while_the_commit_waits_is_dropped)
 	EXPECT_EQ(rule_result(&self->rule, "failed"), rule_result(&self->rule, "remaining"));
 }
 
+/* Both watch the same sockets; whoever is handed one that the other drops gives it back. */
+TEST_F(stuck, two_commits_that_wait_for_the_same_owners_drop_each_once)
+{
+	int64_t start = clock_ms();
+	struct rule other;
+	pid_t pid, pid_other;
+	long failed = 0, left;
+
+	ASSERT_EQ(0, rule_new(&other, "stuck_too"));
+	ASSERT_EQ(0, rule_setf(&other, "saddr", "%s,%s,%s", conn_targets(IPV4),
+			       conn_targets(IPV6), conn_targets(DUAL)));
+	pid = commit_until_stuck(_metadata, &self->rule);
+	pid_other = rule_commit_elsewhere(&other);
+	ASSERT_LE(0, pid_other);
+	usleep(100000);
+	let_go(_metadata, self->sender, self->faults);
+	if (patience_is_over(start))
+		failed = STUCK;
+	EXPECT_EQ(0, rule_commit_end(pid));
+	EXPECT_EQ(0, rule_commit_end(pid_other));
+
+	left = rule_count(&self->rule);
+	EXPECT_GE(failed, left);
+	EXPECT_EQ(CONNS - left, rule_result(&self->rule, "dropped") +
+				rule_result(&other, "dropped"));
+	EXPECT_EQ(0, rule_remove(&other));
+}
+
 /* Whose socket it is changes without the lock that its owner has. */
 TEST_F(stuck, who_is_let_go_and_does_not_match_by_then_lives_on)
 {
