@@ -489,6 +489,16 @@ static bool is_other_file(const struct word *word, size_t nr)
 	       (nr > 2 && word_is(word, "unix"));
 }
 
+static bool word_contains(const struct word *word, const char *text)
+{
+	size_t i, len = strlen(text);
+
+	for (i = 0; i + len <= word->len; i++)
+		if (!memcmp(word->text + i, text, len))
+			return true;
+	return false;
+}
+
 /*
  * The end that netstat has cut, without -W, has this many characters, and may name another
  * host, or another port.  There are whole ones that are as long.
@@ -503,16 +513,25 @@ static bool may_be_cut(const struct word *end)
 	       memchr(colon + 1, ':', end->text + end->len - (colon + 1));
 }
 
-static bool is_netstat(const struct word *first)
-{
-	return word_is(first, "tcp") || word_is(first, "tcp6");
-}
-
 /* Where nothing is longer than that. */
 static bool has_cut_end(const struct word *local, const struct word *remote)
 {
 	return local->len <= CUT_END && remote->len <= CUT_END &&
 	       (may_be_cut(local) || may_be_cut(remote));
+}
+
+/* Is there before the first colon what is in no number, and nothing that hosts have? */
+static bool starts_with_name(const struct word *word)
+{
+	bool name = false;
+	size_t i;
+
+	for (i = 0; i < word->len && word->text[i] != ':'; i++) {
+		if (strchr(".[%", word->text[i]))
+			return false;
+		name |= !isxdigit(word->text[i]);
+	}
+	return name && i < word->len;
 }
 
 /* Has a word a colon that neither a port nor more of an address is behind? */
@@ -527,9 +546,16 @@ static bool has_other_colon(const struct word *word)
 	return colon[1] != ':' && !(isascii(colon[1]) && isalnum(colon[1]));
 }
 
+/* A word with a colon that is no end, nor one with a typing error. */
+static bool is_no_end(const struct word *word)
+{
+	return starts_with_name(word) || has_other_colon(word);
+}
+
 /*
- * A line of lsof begins with the name of a program, which may have a colon. Nothing else has
- * one before the word TCP, behind which the ends are.  Returns 0 or -ENODATA.
+ * A line of lsof begins with the name of a program, which may have a colon, as that of a
+ * thread and what SELinux has to say of it.  Nothing else has one before the word TCP, behind
+ * which the ends are.  Returns 0 or -ENODATA.
  */
 static int pass_program(struct word *local, const char **rest)
 {
@@ -537,12 +563,14 @@ static int pass_program(struct word *local, const char **rest)
 	struct word word = next_word(&p);
 	size_t nr;
 
-	for (nr = 1; word.len && !word_has(&word, ':') && !word_is(&word, "TCP"); nr++) {
+	for (nr = 1; word.len && !word_is(&word, "TCP"); nr++) {
+		if (word_has(&word, ':') && !is_no_end(&word))
+			return 0;
 		if (is_other_protocol(&word, nr) || is_other_file(&word, nr))
 			return -ENODATA;
 		word = next_word(&p);
 	}
-	if (word_is(&word, "TCP")) {
+	if (word.len) {
 		*rest = p;
 		*local = next_word(rest);
 	}
@@ -583,6 +611,27 @@ static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u
 	return parse_end(word->text, word->len, addr, port);
 }
 
+/* What is said in front of the ends. */
+struct front {
+	bool assigns;	/* a value to something */
+	bool netstat;	/* "tcp6", be it quoted or numbered: netstat, which may have cut an end */
+};
+
+/* Passes over words without a colon, up to the first end.  Returns 0 or -ENODATA. */
+static int pass_front(struct word *local, const char **rest, struct front *front)
+{
+	size_t nr;
+
+	for (nr = 0; local->len && !word_has(local, ':'); nr++) {
+		if (is_other_protocol(local, nr) || is_other_file(local, nr))
+			return -ENODATA;
+		front->assigns |= word_has(local, '=');
+		front->netstat |= word_contains(local, "tcp6");
+		*local = next_word(rest);
+	}
+	return 0;
+}
+
 /**
  * tcpdrop_conn_parse_ends() - the two ends that a line names
  * @line: "ADDR:PORT ADDR:PORT" or "ADDR:PORT->ADDR:PORT", behind words without
@@ -602,28 +651,22 @@ static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u
  */
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
+	struct word local, remote;
+	struct front front = {};
 	const char *rest = line;
-	struct word first, local, remote;
-	bool assigns = false;
-	size_t nr;
 
-	first = next_word(&rest);
-	if (word_has(&first, '='))
+	local = next_word(&rest);
+	if (word_has(&local, '='))
 		return -EINVAL;
-	local = first;
-	for (nr = 0; local.len && !word_has(&local, ':'); nr++) {
-		if (is_other_protocol(&local, nr) || is_other_file(&local, nr))
-			return -ENODATA;
-		assigns = assigns || word_has(&local, '=');
-		local = next_word(&rest);
-	}
-	if (!nr && has_other_colon(&local) && pass_program(&local, &rest))
+	if (pass_front(&local, &rest, &front))
+		return -ENODATA;
+	if (is_no_end(&local) && pass_program(&local, &rest))
 		return -ENODATA;
 	remote = next_word(&rest);
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
-		if (assigns || (is_netstat(&first) && has_cut_end(&local, &remote)))
+		if (front.assigns || (front.netstat && has_cut_end(&local, &remote)))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}

@@ -1266,6 +1266,17 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "puma:\\x20 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
 		  "10.0.0.1:80 10.0.0.2:81" },
 
+		/* Of a thread, and what SELinux has. */
+		{ "ceph-osd 9 45 rocksdb:low ceph 34u IPv4 1 0t0 TCP 10.0.0.1:80->10.0.0.2:81",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "ruby:web 9 root 4u IPv4 1 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (ESTABLISHED)",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "sshd 9 a_u:b_r:sshd_t:s0-s0:c0.c1 root 4u IPv6 1 0t0 TCP [::1]:22->[::2]:81",
+		  "[::1]:22 [::2]:81" },
+
+		{ "gunicorn: 9 a_u:b_r:c_t:s0 root 4u IPv4 1 0t0 TCP 10.0.0.1:80->10.0.0.2:81",
+		  "10.0.0.1:80 10.0.0.2:81" },
+
 		/* One like a path, which perl has, and users of such names. */
 		{ "/usr/bin/x 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
 		  "10.0.0.1:80 10.0.0.2:81" },
@@ -1281,6 +1292,12 @@ TEST(parses_the_ends_that_a_line_names)
 		  "[2001:db8:85a3::8]:50000 [2001:db8::1]:50000" },
 		{ "tcp ESTAB 0 0 192.0.2.100%eth100:4012 192.0.2.1:401",
 		  "192.0.2.100:4012 192.0.2.1:401" },
+
+		/* Those of busybox, and of an ss without brackets, cut nothing. */
+		{ "tcp        0      0 ::ffff:10.0.0.1:443     ::ffff:10.0.0.200:51436 ESTABLISHED",
+		  "10.0.0.1:443 10.0.0.200:51436" },
+		{ "tcp ESTAB 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000",
+		  "[2001:db8:85a3::8a2e]:443 [2001:db8::1]:50000" },
 	};
 	char line[CONN_LINE_MAX], expected[CONN_LINE_MAX];
 	struct tcpdrop_conn ends = { .state = TCP_ESTABLISHED };
@@ -1322,6 +1339,9 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"10.0.0.1%eth0:8x0:443 10.0.0.2:80", "10.0.0.1:80 10.0.0.2%eth0:1:443",
 		"10.0.0.1:8x0 10.0.0.2:80 TCP 10.0.0.3:80 10.0.0.4:80",
 		"10.0.0.1:8x0 TCP 10.0.0.3:80->10.0.0.4:80", "::x TCP 10.0.0.3:80->10.0.0.4:80",
+		"db.lan:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
+		"cafe:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
+		"ESTAB 0 0 10.0.0.1:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 TCP 10.0.0.3:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 tcp 10.0.0.3:80 10.0.0.4:80",
 		"a:b c:d *:*", "10.0.0.1:8x 10.0.0.2:8x 0.0.0.0:*",
@@ -1329,7 +1349,14 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"tcp6 0 0 2001:db8:85a3:123:44300 2001:db8:85a3:123:52111 ESTABLISHED",
 		"tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
 		"tcp6 0 0 2001:db8::1:50000 2001:db8:85a3::8a2e:443 ESTABLISHED",
-		"tcp 0 0 ::ffff:10.10.10.1:51234 ::ffff:10.10.10.5:80 ESTABLISHED",
+		"tcp6 0 0 ::ffff:10.10.10.1:51234 ::ffff:10.10.10.5:80 ESTABLISHED",
+		/* The same, numbered and quoted. */
+		"3\ttcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
+		"tcp6 2001:db8:85a3::8a2e:443 2001:db8::1:50000",
+		"\"tcp6\" \"0\" \"0\" 2001:db8:85a3::8a2e:443 2001:db8::1:50000",
+		"tcp6| 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
+		"> tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
+		"+tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
 		/* What ss has below a connection, with -i. */
 		"\t cubic rto:204 cwnd:10",
 		/* A rule is none. */

@@ -142,6 +142,14 @@ static bool has_narrow_end(struct piece local, struct piece remote)
 	       (remote.len == 23 && colons(remote) > 1 && *remote.text != '[');
 }
 
+/* A path, or the type of a socket that has one, where lsof has them. */
+static bool is_path(struct piece word, size_t nr)
+{
+	if (nr >= 3 && is_word(word, "unix"))
+		return true;
+	return nr >= 1 && strchr("/@", word.text[0]);
+}
+
 /* One that no port and no group of an address follows. */
 static bool has_strange_colon(struct piece word)
 {
@@ -159,12 +167,29 @@ static bool has_strange_colon(struct piece word)
 	       !(c >= 'A' && c <= 'Z');
 }
 
-/* A path, or the type of a socket that has one, where lsof has them. */
-static bool is_path(struct piece word, size_t nr)
+/* Before its first colon is neither the name of a host nor a number, were it hexadecimal. */
+static bool is_named(struct piece word)
 {
-	if (nr >= 3 && is_word(word, "unix"))
-		return true;
-	return nr >= 1 && strchr("/@", word.text[0]);
+	bool named = false;
+	size_t i;
+
+	for (i = 0; i < word.len && word.text[i] != ':'; i++) {
+		char c = word.text[i];
+
+		if (c == '.' || c == '[' || c == '%')
+			return false;
+		named |= !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+			   (c >= 'A' && c <= 'F'));
+	}
+	return named && i < word.len;
+}
+
+static bool has_inside(struct piece word, const char *what)
+{
+	for (; word.len >= strlen(what); word.text++, word.len--)
+		if (!memcmp(word.text, what, strlen(what)))
+			return true;
+	return false;
 }
 
 /*
@@ -176,20 +201,22 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 	struct piece word = next_word_of(rest), ahead;
 	size_t nr;
 
-	*netstat = is_word(word, "tcp") || is_word(word, "tcp6");
 	if (word.len && memchr(word.text, '=', word.len))
 		return -EINVAL;
 	for (nr = 0; word.len && !colons(word); nr++) {
 		if ((!nr && is_of_others(word)) || is_word(word, "UDP") || is_path(word, nr))
 			return -ENODATA;
 		*value |= !!memchr(word.text, '=', word.len);
+		*netstat |= has_inside(word, "tcp6");
 		word = next_word_of(rest);
 	}
 	*local = word;
-	if (nr || !has_strange_colon(word))
+	if (!has_strange_colon(word) && !is_named(word))
 		return 0;
 	ahead = *rest;
-	for (word = next_word_of(&ahead), nr = 1; word.len && !colons(word); nr++) {
+	for (word = next_word_of(&ahead), nr = 1; word.len; nr++) {
+		if (colons(word) && !has_strange_colon(word) && !is_named(word))
+			break;
 		if (is_word(word, "TCP")) {
 			*local = next_word_of(&ahead);
 			*rest = ahead;
@@ -205,7 +232,7 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2])
 {
 	struct piece rest = line, local, remote, word;
-	bool netstat, value = false;
+	bool netstat = false, value = false;
 	int ret;
 
 	ret = ref_local(&rest, &local, &netstat, &value);
