@@ -116,6 +116,7 @@ claim_forms()
 	claim "service names ($shell)" "${under[@]}" drops_by_service
 	claim "the server's end of a dual-stack socket ($shell)" "${under[@]}" drops_dual_stack
 	claim "a link-local address with its interface ($shell)" "${under[@]}" drops_link_local
+	claim "an IPv4 address with its interface ($shell)" "${under[@]}" drops_with_device
 	claim "every pair of the names' addresses is tried, local first ($shell)" \
 		"${under[@]}" tries_every_pair
 	claim "an address that a name has twice is tried once ($shell)" \
@@ -163,6 +164,18 @@ drops_link_local()
 	expect_aborted target client
 	run tcpdrop fe80::1%nonesuch 1 fe80::1%tcpdrop0 2
 	expect_failure "tcpdrop: getaddrinfo: fe80::1%nonesuch port 1: Name or service not known"
+}
+
+# As ss prints the end that is bound to a device.
+drops_with_device()
+{
+	local ends
+
+	ask connect target 127.0.0.1
+	read -ra ends <<<"$answer"
+	run tcpdrop "127.0.0.1%lo:${ends[1]}" "127.0.0.1:${ends[3]}"
+	expect_success "$(dropped "127.0.0.1%lo ${ends[1]} 127.0.0.1 ${ends[3]}")"
+	expect_aborted target client
 }
 
 addresses_of()
@@ -352,7 +365,8 @@ claim_look_up_failures()
 
 	for host in nonesuch.test '' '*' '-a' 'a b' '127.0.0.1 ' 256.0.0.1 127.0.1 127.1 2130706433 \
 		0x7f000001 0x7f.0.0.1 127.0.0.0x1 0177.0.0.1 127.0.0.01 127.0.0.1. '[127.0.0.1]' \
-		'[localhost]' '[::1' '::1]' ::1::1 1:2:3:4:5:6:7 12345::1 ::g ::1%nonesuch '%lo'; do
+		'[localhost]' '[::1' '::1]' ::1::1 1:2:3:4:5:6:7 12345::1 ::g ::1%nonesuch '%lo' \
+		127.0.0.1%nonesuch 127.0.0%lo; do
 		claim "a host that is none: '$host' ($shell)" "${under[@]}" \
 			fails_to_look_up "$host" 80 "$no_host"
 	done
@@ -389,6 +403,7 @@ claim_all()
 	claim "-a tries what still stands once more and reports it ($shell)" \
 		"${under[@]}" reports_what_stands -a
 	claim "-C does so, too ($shell)" "${under[@]}" reports_what_stands -C reno
+	claim "-s does so, too ($shell)" "${under[@]}" reports_what_stands -s ESTABLISHED
 	claim "-a reports all that it dropped though a hang-up comes half way ($shell)" \
 		"${under[@]}" reports_after_hangup -a
 	claim "-C does so, too, and leaves no rule ($shell)" \
@@ -542,6 +557,8 @@ claim_states()
 	claim "-s FIN_WAIT_2 drops these alone ($shell)" "${under[@]}" drops_half_closed FIN_WAIT_2
 	claim "-s TIME_WAIT drops these alone ($shell)" "${under[@]}" drops_time_wait
 	claim "-s SYN_SENT drops these alone ($shell)" "${under[@]}" drops_syn_sent
+	claim "-s spares what has left the state since it was listed ($shell)" \
+		"${under[@]}" spares_what_left_state
 	claim "of two -s the last one counts ($shell)" "${under[@]}" last_state_counts
 	for state in SYN_SENT SYN_RCVD CLOSE_WAIT FIN_WAIT_1 CLOSING LAST_ACK FIN_WAIT_2 TIME_WAIT; do
 		claim "-s $state without any is silent ($shell)" "${under[@]}" drops_none -s $state
@@ -614,6 +631,26 @@ drops_syn_sent()
 	expect_success "$(dropped "$ends")"
 	expect_aborted target client
 	expect_alive bystander
+}
+
+# Between the listing and the drop one of two is half closed.
+spares_what_left_state()
+{
+	local ends
+
+	ask connect target 127.0.0.1
+	ends=$answer
+	ask connect half 127.0.0.1
+	hold_drop
+	"$tmp/held/tcpdrop" -s ESTABLISHED >"$tmp/late" 2>&1 &
+	await_drop $!
+	ask shut half client
+	wait_for is_in close-wait
+	let_drop
+	expect_equal "what it says" "$(sort "$tmp/late")" "$(both_dropped "$ends" | sort)"
+	is_in fin-wait-2
+	is_in close-wait
+	run tcpdrop -a
 }
 
 last_state_counts()

@@ -110,6 +110,45 @@ end_command()
 	wait "$command" || status=$?
 }
 
+# A command of which the dd waits, before it drops anything for the first time, until it has been told
+# to: it says so by the one of two fifos, and is told by the other. By its path, since busybox has a dd
+# of its own.
+hold_drop()
+{
+	mkdir "$tmp/held"
+	mkfifo "$tmp/ready" "$tmp/go"
+	defer rm -r "$tmp/held" "$tmp/ready" "$tmp/go"
+	cat >"$tmp/held/dd" <<-END
+		#!/bin/sh
+		case "\$*" in
+		*of=$proc | *of=*/commit)
+			if mkdir "$tmp/held/once" 2>/dev/null; then
+				echo >"$tmp/ready"
+				read -r _ <"$tmp/go"
+			fi
+			;;
+		esac
+		exec $(command -v dd) "\$@"
+	END
+	sed "s| dd | $tmp/held/dd |" "$(command -v tcpdrop)" >"$tmp/held/tcpdrop"
+	chmod +x "$tmp/held/dd" "$tmp/held/tcpdrop"
+	chmod 777 "$tmp/held"
+}
+
+# await_drop PID: of such a command, which is ended whatever becomes of the claim.
+await_drop()
+{
+	held=$1
+	defer kill "$held"
+	read -t 60 -r _ <>"$tmp/ready"
+}
+
+let_drop()
+{
+	echo >"$tmp/go"
+	wait "$held"
+}
+
 sockets_are()
 {
 	[ "$(count_sockets)" = "$1" ]
