@@ -8,8 +8,10 @@ passed=0
 failed=0
 skipped=0
 besides=()
+begun=()
 processes=()
 idle=()
+took=()
 log=$(mktemp)
 trap 'kill -- "${processes[@]}" "${idle[@]}" 2>/dev/null; rm -f "$log" "$log".*' EXIT
 
@@ -36,15 +38,20 @@ add_up()
 # step COMMAND...
 step()
 {
+	local start=$SECONDS status
+
 	echo "== $*"
 	"$@" </dev/null | tee "$log"
-	add_up "$*" "${PIPESTATUS[0]}" "$log"
+	status=${PIPESTATUS[0]}
+	took+=("$((SECONDS - start)) s: $*")
+	add_up "$*" "$status" "$log"
 }
 
 # beside COMMAND...: begin a step of which join_besides says what it said. For what keeps one CPU busy.
 beside()
 {
 	besides+=("$*")
+	begun+=("$SECONDS")
 	setsid "$@" </dev/null >"$log.${#besides[@]}" 2>"$log.${#besides[@]}.err" &
 	processes+=("-$!")
 }
@@ -58,9 +65,11 @@ join_besides()
 		wait "${processes[i]#-}"
 		status=$?
 		cat "$log.$((i + 1)).err" "$log.$((i + 1))"
+		took+=("up to $((SECONDS - begun[i])) s: ${besides[i]}")
 		add_up "${besides[i]}" "$status" "$log.$((i + 1))"
 	done
 	besides=()
+	begun=()
 	processes=()
 }
 
@@ -72,9 +81,10 @@ meanwhile()
 	idle+=("-$!")
 }
 
-# The last line, and the exit status.
+# What took how long, how failed steps ended, the last line, and the exit status.
 finish_steps()
 {
+	printf '== %s\n' "${took[@]}"
 	cat "$log.failed" 2>/dev/null
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$skipped" = 0 ]
