@@ -11,18 +11,37 @@
 #include "tcpdrop_host.h"
 #include "tcpdrop_probe.h"
 
-enum step { NETNS, DEVICE, DRIVER, COMMIT, LINE, LIST, UNLOAD, STEPS };
+enum step { NETNS, DEVICE, DRIVER, CONNECT, COMMIT, LINE, LIST, UNLOAD, STEPS };
 
 static const char * const step_names[] = {
 	[NETNS] = "a namespace is made and ends",
 	[DEVICE] = "a device is made and removed",
 	[DRIVER] = "a driver is unloaded and loaded",
+	[CONNECT] = "a client connects and is heard",
 	[COMMIT] = "a rule is committed",
 	[LINE] = "a line is written",
 	[LIST] = "the file is read",
 	[UNLOAD] = "the module is said to be in use",
 	[STEPS] = "all is done",
 };
+
+static int connect_one(void)
+{
+	int listener = sock_listen(IPV4, "127.6.0.1", 0);
+	struct pair pair;
+	int ret;
+
+	if (listener < 0)
+		return listener;
+	ret = sock_pair(listener, IPV4, "127.6.0.2", 0, &pair);
+	close(listener);
+	if (ret)
+		return ret;
+	ret = sock_talks(pair.client, pair.server) ? 0 : -EPROTO;
+	close(pair.client);
+	close(pair.server);
+	return ret;
+}
 
 static int commit_one(const struct ends *ends)
 {
@@ -57,6 +76,8 @@ static int take_step(enum step step, const struct conn conn[2])
 		return system("ip link add tcpdrop9 type dummy && ip link del tcpdrop9");
 	case DRIVER:
 		return system("modprobe -r dummy; modprobe dummy");
+	case CONNECT:
+		return connect_one();
 	case COMMIT:
 		return commit_one(&conn[0].ends);
 	case LINE:
@@ -77,6 +98,19 @@ struct probe *probe_new(void)
 	return probe == MAP_FAILED ? NULL : probe;
 }
 
+static int take_time(struct probe *probe, const struct conn conn[2])
+{
+	int64_t start = clock_ms();
+	int ret = take_step(probe->step, conn);
+	int64_t ms = clock_ms() - start;
+
+	if (ms > probe->slowest_ms) {
+		probe->slowest_ms = ms;
+		probe->slowest = probe->step;
+	}
+	return ret;
+}
+
 /* In another process because it may hang. It drops both connections. */
 pid_t probe_start(struct probe *probe, const struct conn conn[2])
 {
@@ -87,7 +121,7 @@ pid_t probe_start(struct probe *probe, const struct conn conn[2])
 	if (pid)
 		return pid;
 	for (; probe->step < STEPS && !probe->ret; probe->step += !probe->ret)
-		probe->ret = take_step(probe->step, conn);
+		probe->ret = take_time(probe, conn);
 	_exit(0);
 }
 
@@ -116,4 +150,10 @@ int probe_wait(const struct probe *probe, pid_t pid)
 const char *probe_step(const struct probe *probe)
 {
 	return step_names[step_of(probe)];
+}
+
+/* The step that took longest, of those that have ended. */
+const char *probe_slowest(const struct probe *probe)
+{
+	return step_names[probe->slowest];
 }
