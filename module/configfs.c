@@ -16,6 +16,7 @@
  * waits for them; so nothing here takes a reference on the rule.
  */
 #include <linux/configfs.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
@@ -25,6 +26,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uidgid.h>
 
 #include "commit.h"
 #include "configfs.h"
@@ -40,22 +42,20 @@
 /* configfs cuts a longer write and hands on the rest as a second one. */
 #define WRITE_CUT	4095
 
-/* How many tasks may be between the two calls that read a list or a rule. */
+/* How many tasks of a user may be between the two calls that read a list or a rule. */
 #define LISTINGS_MAX	16
 
 /**
  * struct rule_item - a rule's directory
  * @group: the directory
  * @result_group: its subdirectory
- * @lock: protects @rule, @protection, @refusals, @error, @committing, @listings
- *        and @nr_listings
+ * @lock: protects @rule, @protection, @refusals, @error, @committing and @listings
  * @rule: the rule
  * @protection: what it protects, NULL if nothing
  * @refusals: the attributes that were refused something
  * @error: why the last refused write was refused
  * @committing: a commit runs, on a copy of @rule; writes are refused meanwhile
- * @listings: texts made and not yet read, see text_read()
- * @nr_listings: how many there are
+ * @listings: texts made and not yet read, the latest first, see text_read()
  * @result: of the last commit or the one that runs; needs no lock
  */
 struct rule_item {
@@ -68,7 +68,6 @@ struct rule_item {
 	struct tcpdrop_rule_error error;
 	bool committing;
 	struct list_head listings;
-	unsigned int nr_listings;
 	struct tcpdrop_drop_result result;
 };
 
@@ -76,6 +75,7 @@ struct rule_item {
 struct listing {
 	struct list_head entry;
 	const struct task_struct *reader;
+	kuid_t user;
 	char *text;
 	size_t len;
 };
@@ -296,14 +296,6 @@ static void listing_free(struct listing *listing)
 	kfree(listing);
 }
 
-static void listing_unlink(struct rule_item *ri, struct listing *listing)
-{
-	lockdep_assert_held(&ri->lock);
-
-	list_del(&listing->entry);
-	ri->nr_listings--;
-}
-
 /* Takes the listing that the current task has made out of the list, if any. */
 static struct listing *listing_take(struct rule_item *ri)
 {
@@ -312,7 +304,7 @@ static struct listing *listing_take(struct rule_item *ri)
 	mutex_lock(&ri->lock);
 	list_for_each_entry(listing, &ri->listings, entry) {
 		if (listing->reader == current) {
-			listing_unlink(ri, listing);
+			list_del(&listing->entry);
 			found = listing;
 			break;
 		}
@@ -349,6 +341,27 @@ static int make_rule_text(struct rule_item *ri, struct listing *listing)
 	return ret;
 }
 
+/* Adds a listing; the oldest of the same user goes if there are too many. */
+static void listing_add(struct rule_item *ri, struct listing *listing)
+{
+	struct listing *it, *oldest = NULL;
+	unsigned int nr = 0;
+
+	mutex_lock(&ri->lock);
+	list_add(&listing->entry, &ri->listings);
+	list_for_each_entry(it, &ri->listings, entry) {
+		if (uid_eq(it->user, listing->user)) {
+			nr++;
+			oldest = it;
+		}
+	}
+	if (nr > LISTINGS_MAX) {
+		list_del(&oldest->entry);
+		listing_free(oldest);
+	}
+	mutex_unlock(&ri->lock);
+}
+
 static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
 {
 	struct listing *listing;
@@ -366,14 +379,8 @@ static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
 
 	ret = listing->len;
 	listing->reader = current;
-	mutex_lock(&ri->lock);
-	list_add(&listing->entry, &ri->listings);
-	if (++ri->nr_listings > LISTINGS_MAX) {
-		listing = list_last_entry(&ri->listings, struct listing, entry);
-		listing_unlink(ri, listing);
-		listing_free(listing);
-	}
-	mutex_unlock(&ri->lock);
+	listing->user = current_uid();
+	listing_add(ri, listing);
 	return ret;
 }
 
@@ -382,7 +389,8 @@ static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
  * for the length and one for the content, which it keeps for the open file.
  * Both must speak of one moment, so the first makes the text and the second
  * hands it over.  The second does not come if the task is killed or there is
- * no memory; the text is freed then when there are too many such.
+ * no memory; the text is freed then when there are too many such of the same user,
+ * who must not take away those of others.
  */
 static ssize_t text_read(struct rule_item *ri, void *buf, size_t len, make_text_t make_text)
 {

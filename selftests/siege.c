@@ -37,6 +37,7 @@
 #define LISTED 2	/* sockets of one connection, whose ends are both in the namespace */
 #define PAIRS 300	/* connections in a chain of an attacker's own */
 #define FILES 2000	/* that one of them has open */
+#define LISTERS 24	/* threads that read the list of a rule, more than may read one at a time */
 #define READS 10	/* and of which it reads so many, each a look at the whole table */
 
 /* What an attacker has done, in memory that is shared with it. */
@@ -416,7 +417,43 @@ static int round_of_traces(void)
 	return kill_when_said(trace_work);
 }
 
-enum { PAGES, FILES_OPEN, ONE_BUCKET, NAMESPACES, DROPS, URING, SPLICES, KILLS, TRACES, ATTACKS };
+/* A rule of root's that is about everybody's own namespace. */
+static struct rule rule;
+
+/* They may push each other aside. */
+static void *read_lists(void *ret)
+{
+	char path[sizeof(rule.path) + 8], *text;
+	int i, lines;
+
+	snprintf(path, sizeof(path), "%s/list", rule.path);
+	for (i = 0; i < 50; i++) {
+		text = file_read_all(path);
+		lines = text ? count_own(text) : LISTED;
+		if (lines != LISTED || (!text && errno != EIO))
+			__atomic_store_n((int *)ret, -EPROTO, __ATOMIC_RELAXED);
+		free(text);
+	}
+	return NULL;
+}
+
+static int round_of_lists(void)
+{
+	pthread_t thread[LISTERS];
+	int i, started, ret = 0;
+
+	for (started = 0; started < LISTERS; started++)
+		if (pthread_create(&thread[started], NULL, read_lists, &ret))
+			return -EAGAIN;
+	for (i = 0; i < started; i++)
+		pthread_join(thread[i], NULL);
+	return ret;
+}
+
+enum {
+	PAGES, FILES_OPEN, ONE_BUCKET, NAMESPACES, DROPS, URING, SPLICES, KILLS, TRACES, LISTS,
+	ATTACKS
+};
 
 static const struct {
 	const char *name;
@@ -431,6 +468,7 @@ static const struct {
 	[SPLICES] = { "splice and sendfile", round_of_splices },
 	[KILLS] = { "kills", round_of_kills },
 	[TRACES] = { "traces", round_of_traces },
+	[LISTS] = { "lists of a rule", round_of_lists },
 };
 
 /* A table of the namespace's own where the kernel has such. */
@@ -523,6 +561,8 @@ FIXTURE_SETUP(siege)
 	self->fd = open_file(O_RDONLY);
 	ASSERT_LE(0, self->fd);
 	self->has_uring = has_uring();
+	ASSERT_EQ(0, rule_new(&rule, "siege"));
+	ASSERT_EQ(0, rule_set(&rule, "saddr", "127.0.0.0/8"));
 	for (i = 0; i < ATTACKS; i++) {
 		if (i == URING && !self->has_uring)
 			continue;
@@ -552,6 +592,7 @@ static void end_attacks(struct attack *attack)
 FIXTURE_TEARDOWN(siege)
 {
 	end_attacks(self->attack);
+	rule_remove(&rule);
 	if (!tcpdrop_loaded())
 		module_load(self->module);
 }
@@ -573,6 +614,19 @@ static void expect_attacks(struct __test_metadata *_metadata, const struct attac
 	}
 }
 
+/* Nobody takes away what root is about to read. */
+static void expect_lists(struct __test_metadata *_metadata)
+{
+	char *text;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		text = rule_list(&rule);
+		ASSERT_NE(NULL, text) TH_LOG("%s", strerror(errno));
+		free(text);
+	}
+}
+
 /* Root's work on two connections of its own. */
 static void expect_work(struct __test_metadata *_metadata, struct _test_data_siege *self)
 {
@@ -591,6 +645,8 @@ static void expect_work(struct __test_metadata *_metadata, struct _test_data_sie
 		waitpid(pid, NULL, 0);
 	}
 	ASSERT_EQ(0, ret);
+	TH_LOG("the slowest: %s, %lld ms", probe_slowest(self->probe),
+	       (long long)self->probe->slowest_ms);
 	conn_close(&conn[0]);
 	conn_close(&conn[1]);
 }
@@ -602,6 +658,7 @@ TEST_F_TIMEOUT(siege, holds_up_nobody_and_leaves_nothing, 600)
 	expect_attacks(_metadata, self->attack);
 	for (i = 0; i < ROUNDS; i++) {
 		expect_work(_metadata, self);
+		expect_lists(_metadata);
 		EXPECT_TRUE(sock_talks(self->bystander.fd, self->bystander.peer));
 	}
 	expect_attacks(_metadata, self->attack);
@@ -610,6 +667,7 @@ TEST_F_TIMEOUT(siege, holds_up_nobody_and_leaves_nothing, 600)
 
 	end_attacks(self->attack);
 	close(self->fd);
+	EXPECT_EQ(0, rule_remove(&rule));
 	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
 	EXPECT_EQ(0, module_load(self->module));
 	EXPECT_TRUE(sock_talks(self->bystander.fd, self->bystander.peer));
