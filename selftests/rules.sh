@@ -307,6 +307,8 @@ refuses_what_is_wrong()
 	refuses 2 'lists: Is a directory' '[last]' 'daddr = @lists'
 	refuses 2 'daddr: @ without a file' '[last]' 'daddr = @'
 	refuses 2 'daddr: no value' '[last]' 'daddr = # none'
+	refuses 2 'dev: "@devs": a list or a comment behind a comma' '[last]' 'dev = eth0, @devs'
+	refuses 2 'congestion: ";x": a list or a comment behind a comma' '[last]' 'congestion = cubic,;x'
 	refuses 2 'sport: "80,,81": an empty item' '[last]' 'sport = 80,,81'
 	refuses 1 '"sport": before the first [rule]' 'sport = 80'
 	refuses 2 '"sport 80": neither [rule] nor attribute = value' '[last]' 'sport 80'
@@ -771,7 +773,7 @@ leaves_out_unwritable()
 
 	begin
 	applies '[web]' 'dport = 7001'
-	for name in 'a]b' ' a' 'a '; do
+	for name in 'a]b' ' a' 'a ' tcpdrop-rules.web; do
 		mkdir "$rules/$name"
 		run tcpdrop-rules save
 		rmdir "$rules/$name"
@@ -831,6 +833,90 @@ goes_on_after_hangup()
 	expect_equal "the report" "$text" "slow: 3 matched, 3 dropped, 0 failed, 0 remaining
 other: 1 matched, 1 dropped, 0 failed, 0 remaining"
 	expect_answer 0 alive other
+}
+
+goes_on_without_reader()
+{
+	begin
+	ask connect target 127.0.0.1 7001
+	ask connect other 127.0.0.1 7003
+	applies '[web]' 'dport = 7001' '[other]' 'dport = 7003'
+	{
+		sleep 0.5
+		status=0
+		tcpdrop-rules commit web other 2>/dev/null || status=$?
+		echo "$status" >"$tmp/status"
+	} | :
+	expect_equal "its exit status" "$(<"$tmp/status")" 1
+	expect_answer 0 alive target
+	expect_answer 0 alive other
+}
+
+saves_hidden()
+{
+	begin
+	applies '[.hidden]' 'dport = 7001'
+	run tcpdrop-rules save
+	expect_success $'[.hidden]\ndport = 7001'
+}
+
+# One that has come to where it changes rules, as far as another can see.
+is_alone()
+{
+	local pid mark
+
+	begin
+	write_file web '[web]' 'dport = 7001'
+	bash -c 'exec -a tcpdrop-rules sleep 600' &
+	pid=$!
+	defer kill "$pid"
+	mark=$rules/tcpdrop-rules.$pid.$(readlink /proc/self/ns/pid | tr -dc 0-9).0
+	mkdir "$mark"
+	wait_for is_called_rules "$pid"
+	fails "another apply is running: $pid" apply web
+	expect_equal "the rules" "$(rules_there)" "${mark##*/}"
+	succeeds check web
+	kill "$pid"
+	wait "$pid" || :
+	succeeds apply web
+	expect_equal "the rules" "$(rules_there)" web
+}
+
+is_called_rules()
+{
+	grep -q tcpdrop-rules "/proc/$1/cmdline"
+}
+
+# Of [web], which another rule that is committed keeps from being mended.
+remembers_refusal()
+{
+	local committer
+
+	begin
+	ask connect target 127.0.0.1 7001 count=40
+	applies '[web]' 'state = listen' '[slow]' 'dport = 7001' 'rate = 1'
+	{ not echo timewait >"$rules/web/state"; } 2>"$tmp/refused"
+	write_file changed '[web]' 'state = listen' '[slow]' 'dport = 7001' 'rate = 1' 'max = 50'
+	commits "$rules/slow" &
+	committer=$!
+	defer wait "$committer"
+	wait_for has_dropped slow
+	fails 'slow: a commit of this rule is running' apply changed
+	kill "$committer"
+	wait_for is_committable slow
+	succeeds apply changed
+	succeeds commit web
+}
+
+changes_cgroup()
+{
+	begin
+	mkdir /sys/fs/cgroup/tcpdrop-gone || skip "no cgroup v2 in /sys/fs/cgroup"
+	defer rmdir /sys/fs/cgroup/tcpdrop-gone
+	applies '[keep]' 'dport = 7001' 'cgroup = /tcpdrop-gone' 'protect = yes'
+	rmdir /sys/fs/cgroup/tcpdrop-gone
+	applies '[keep]' 'dport = 7001' 'protect = yes'
+	expect_equal "the rule" "$(<"$rules/keep/rule")" $'dport = 7001\nprotect = yes'
 }
 
 # Completion, as bash asks for it: a ":" and a "=" are words of their own.
@@ -927,6 +1013,9 @@ for shell in dash "busybox sh"; do
 	claim "nothing is written where nothing changes ($shell)" "${under[@]}" leaves_unchanged
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
 	claim "a hang-up does not end the commits ($shell)" "${under[@]}" goes_on_after_hangup
+	claim "that nobody reads what commits print does not end them ($shell)" \
+		"${under[@]}" goes_on_without_reader
+	claim "a rule whose name begins with a period is saved ($shell)" "${under[@]}" saves_hidden
 	claim "what cannot be printed is a failure ($shell)" "${under[@]}" needs_output
 	claim "without room for files nothing is done, and that is a failure ($shell)" \
 		"${under[@]}" needs_room
@@ -958,6 +1047,9 @@ for shell in dash "busybox sh"; do
 		"${under[@]}" puts_back_without_tmp
 	claim "a rule never matches more while it is changed" "${under[@]}" means_no_more_in_changes
 	claim "a rule that is being committed is not changed" "${under[@]}" leaves_busy_rule
+	claim "of two applies at a time one gives up" "${under[@]}" is_alone
+	claim "a refusal is not forgotten by an apply that gives up" "${under[@]}" remembers_refusal
+	claim "a rule that protects gets another cgroup when its own is gone" "${under[@]}" changes_cgroup
 	claim "a list of 50,000 networks, there and back" "${under[@]}" takes_long_list
 done
 run_claims
