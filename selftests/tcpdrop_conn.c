@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -424,6 +425,23 @@ static bool conn_is_ready_now(const struct conn *conn)
 	return ready;
 }
 
+/* For who wonders why it is not ready. */
+static void print_what_there_is(const struct conn *conn)
+{
+	const struct entry *entry;
+	struct table table;
+
+	if (table_read(&table))
+		return;
+	entry = table_find(&table, &conn->ends);
+	if (entry)
+		printf("# it is in state %d, with inode %lu, minisock %d\n", entry->state,
+		       (unsigned long)entry->inode, entry->minisock);
+	else
+		printf("# it is in no table, of %zu sockets\n", (size_t)table.count);
+	table_free(&table);
+}
+
 /* Make a connection whose target is in the state that @kind stands for. */
 int conn_make(struct conn *conn, enum kind kind, enum family family)
 {
@@ -432,7 +450,10 @@ int conn_make(struct conn *conn, enum kind kind, enum family family)
 	ret = conn_start(conn, kind, family);
 	if (ret)
 		return ret;
-	return WAIT_UNTIL(conn_is_ready_now(conn)) ? 0 : -ETIMEDOUT;
+	if (WAIT_UNTIL(conn_is_ready_now(conn)))
+		return 0;
+	print_what_there_is(conn);
+	return -ETIMEDOUT;
 }
 
 static void close_fd(int *fd)

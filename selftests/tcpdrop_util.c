@@ -39,6 +39,15 @@ int64_t clock_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* In milliseconds, but no more than @max; @then becomes now. */
+int64_t time_since(int64_t *then, int64_t max)
+{
+	int64_t now = clock_ms(), since = now - *then;
+
+	*then = now;
+	return since < max ? since : max;
+}
+
 /* Do without CAP_NET_ADMIN from now on; all other capabilities stay. */
 int net_admin_drop(void)
 {

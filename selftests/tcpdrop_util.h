@@ -37,18 +37,24 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
 
+/* Of the time between two looks no more counts: a virtual machine may have been stopped. */
+#define STANDSTILL_MS 2000
+
 /* Wait until @cond holds; evaluates to whether it did before the deadline. */
 #define WAIT_UNTIL(cond) ({						\
-	int64_t __end = clock_ms() + DEADLINE_MS;			\
+	int64_t __then = clock_ms(), __left = DEADLINE_MS;		\
 	bool __held;							\
 									\
-	while (!(__held = (cond)) && clock_ms() < __end)		\
+	while (!(__held = (cond)) && __left > 0) {			\
 		pause_ms(1);						\
+		__left -= time_since(&__then, STANDSTILL_MS);		\
+	}								\
 	__held;								\
 })
 
 /* tcpdrop_util.c: time */
 int64_t clock_ms(void);
+int64_t time_since(int64_t *then, int64_t max);
 int net_admin_drop(void);
 void pause_ms(int ms);
 
