@@ -45,6 +45,9 @@
 /* How many tasks of a user may be between the two calls that read a list or a rule. */
 #define LISTINGS_MAX	16
 
+/* And of all users, but root: one may have many user ids. */
+#define LISTINGS_TOTAL	256
+
 /**
  * struct rule_item - a rule's directory
  * @group: the directory
@@ -341,23 +344,30 @@ static int make_rule_text(struct rule_item *ri, struct listing *listing)
 	return ret;
 }
 
-/* Adds a listing; the oldest of the same user goes if there are too many. */
+/*
+ * Adds a listing.  If there are too many of its user, the oldest of these goes; if there are
+ * of all together, the oldest that is not root's.
+ */
 static void listing_add(struct rule_item *ri, struct listing *listing)
 {
-	struct listing *it, *oldest = NULL;
-	unsigned int nr = 0;
+	struct listing *it, *own = NULL, *others = NULL;
+	unsigned int nr = 0, total = 0;
 
 	mutex_lock(&ri->lock);
 	list_add(&listing->entry, &ri->listings);
 	list_for_each_entry(it, &ri->listings, entry) {
+		total++;
+		if (!uid_eq(it->user, GLOBAL_ROOT_UID))
+			others = it;
 		if (uid_eq(it->user, listing->user)) {
 			nr++;
-			oldest = it;
+			own = it;
 		}
 	}
-	if (nr > LISTINGS_MAX) {
-		list_del(&oldest->entry);
-		listing_free(oldest);
+	it = nr > LISTINGS_MAX ? own : total > LISTINGS_TOTAL ? others : NULL;
+	if (it) {
+		list_del(&it->entry);
+		listing_free(it);
 	}
 	mutex_unlock(&ri->lock);
 }
@@ -389,8 +399,8 @@ static ssize_t listing_make(struct rule_item *ri, make_text_t make_text)
  * for the length and one for the content, which it keeps for the open file.
  * Both must speak of one moment, so the first makes the text and the second
  * hands it over.  The second does not come if the task is killed or there is
- * no memory; the text is freed then when there are too many such of the same user,
- * who must not take away those of others.
+ * no memory; the text is freed then when there are too many such.  No user must take
+ * away those of another, least of all root's.
  */
 static ssize_t text_read(struct rule_item *ri, void *buf, size_t len, make_text_t make_text)
 {

@@ -444,10 +444,10 @@ static int round_of_lists(void)
 
 	for (started = 0; started < LISTERS; started++)
 		if (pthread_create(&thread[started], NULL, read_lists, &ret))
-			return -EAGAIN;
+			break;
 	for (i = 0; i < started; i++)
 		pthread_join(thread[i], NULL);
-	return ret;
+	return started < LISTERS ? -EAGAIN : ret;
 }
 
 enum {
