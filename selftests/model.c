@@ -1273,7 +1273,6 @@ TEST(parses_the_ends_that_a_line_names)
 		  "10.0.0.1:80 10.0.0.2:81" },
 		{ "sshd 9 a_u:b_r:sshd_t:s0-s0:c0.c1 root 4u IPv6 1 0t0 TCP [::1]:22->[::2]:81",
 		  "[::1]:22 [::2]:81" },
-
 		{ "gunicorn: 9 a_u:b_r:c_t:s0 root 4u IPv4 1 0t0 TCP 10.0.0.1:80->10.0.0.2:81",
 		  "10.0.0.1:80 10.0.0.2:81" },
 
