@@ -124,7 +124,7 @@ void tcpdrop_owner_net_open(struct tcpdrop_owner_net *net)
 /*
  * MPTCP, when it closes a listener, owns each subflow in the queue and turns it
  * into a socket of TCP, which the listener ends soon after: so that one stays
- * as it is.
+ * as it is until then.  Nobody is woken when that has happened.
  */
 static bool is_turned(const struct sock *sk)
 {
@@ -135,9 +135,9 @@ static void take_if_free(struct tcpdrop_owner_catch *c)
 {
 	lockdep_assert_held(&c->sk->sk_lock.slock);
 
-	if (c->caught || sock_owned_by_user_nocheck(c->sk) || is_turned(c->sk))
+	if (c->caught || sock_owned_by_user_nocheck(c->sk))
 		return;
-	WRITE_ONCE(c->missed, READ_ONCE(c->net->closed));
+	WRITE_ONCE(c->missed, READ_ONCE(c->net->closed) || is_turned(c->sk));
 	if (c->missed)
 		return;
 	c->sk->sk_lock.owned = 1;

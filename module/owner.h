@@ -33,7 +33,7 @@ struct tcpdrop_owner_net {
  * @sk: the socket, NULL if none is waited for
  * @net: whom to tell
  * @caught: the socket is the catcher's; set under the socket's spinlock
- * @missed: it was free while the net was closed; under the same lock
+ * @missed: it was free but could not be caught, so it is tried again; under the same lock
  */
 struct tcpdrop_owner_catch {
 	struct wait_queue_entry entry;

@@ -989,23 +989,45 @@ static bool has_ended(int client, int protocol)
 	return protocol == IPPROTO_MPTCP || sock_state(client) == TCP_CLOSE;
 }
 
+/* A listener that is within the storm's rule, and its end, or a negative errno. */
+static int listener_new(int protocol, int children, struct end *end)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+	int ret;
+
+	if (listener < 0)
+		return -errno;
+	ret = sock_bind(listener, IPV4, "127.10.0.1", 0);
+	if (!ret && listen(listener, children))
+		ret = -errno;
+	if (!ret)
+		ret = end_of(listener, end);
+	return ret ? ret : listener;
+}
+
+/* Nothing is left of it once it is closed. */
+static int client_new(int protocol)
+{
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+	struct linger reset = { .l_onoff = 1 };
+
+	if (client >= 0)
+		setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	return client;
+}
+
 /* Children of one listener, some of which may be gone again before the others come. */
 static void storm_round(struct __test_metadata *_metadata, FIXTURE_DATA(storm) * self,
 			const FIXTURE_VARIANT(storm) * variant)
 {
-	struct linger reset = { .l_onoff = 1 };
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, variant->protocol);
-	int client[MOST_CHILDREN], i, ret;
+	int listener, client[MOST_CHILDREN], i, ret;
 	struct end end;
 
+	listener = listener_new(variant->protocol, variant->children, &end);
 	ASSERT_LE(0, listener);
-	ASSERT_EQ(0, sock_bind(listener, IPV4, "127.10.0.1", 0));
-	ASSERT_EQ(0, listen(listener, variant->children));
-	ASSERT_EQ(0, end_of(listener, &end));
 	for (i = 0; i < variant->children; i++) {
-		client[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, variant->protocol);
+		client[i] = client_new(variant->protocol);
 		ASSERT_LE(0, client[i]);
-		setsockopt(client[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		ret = sock_connect(client[i], IPV4, &end);
 		ASSERT_TRUE(!ret || ret == -ECONNRESET || ret == -ECONNABORTED) {
 			TH_LOG("%d", ret);
@@ -1064,6 +1086,74 @@ TEST_F_TIMEOUT(storm, of_drops_and_closed_listeners_leaves_nothing, 300)
 	EXPECT_LT(0, self->dropped);
 	EXPECT_EQ(0, self->write_err);
 	EXPECT_TRUE(WAIT_UNTIL(counts_are_back(&before)));
+	EXPECT_EQ(0, kernel_has_warned());
+}
+
+/* Rounds in which a commit begins with the end of a listener, a bit later in each round. */
+#define ROUNDS 24
+
+struct closing {
+	pthread_barrier_t together;
+	int listener;
+	int client[MOST_CHILDREN];
+};
+
+static void *close_listener(void *arg)
+{
+	struct closing *closing = arg;
+
+	pthread_barrier_wait(&closing->together);
+	close(closing->listener);
+	return NULL;
+}
+
+/* Each of them resets what waits to be accepted. */
+static void *close_clients(void *arg)
+{
+	struct closing *closing = arg;
+	int i;
+
+	pthread_barrier_wait(&closing->together);
+	for (i = 0; i < MOST_CHILDREN; i++)
+		close(closing->client[i]);
+	return NULL;
+}
+
+static void spin_us(int us)
+{
+	struct timespec now, then;
+
+	clock_gettime(CLOCK_MONOTONIC, &then);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - then.tv_sec) * 1000000 + (now.tv_nsec - then.tv_nsec) / 1000 < us);
+}
+
+TEST_F_TIMEOUT(storm, of_ends_of_a_listener_and_its_children_holds_up_no_commit, 300)
+{
+	pthread_t listener, clients;
+	struct closing closing;
+	struct end end;
+	int i, round;
+
+	ASSERT_EQ(0, pthread_barrier_init(&closing.together, NULL, 3));
+	for (round = 0; round < ROUNDS; round++) {
+		closing.listener = listener_new(variant->protocol, MOST_CHILDREN, &end);
+		ASSERT_LE(0, closing.listener);
+		for (i = 0; i < MOST_CHILDREN; i++) {
+			closing.client[i] = client_new(variant->protocol);
+			ASSERT_LE(0, closing.client[i]);
+			ASSERT_EQ(0, sock_connect(closing.client[i], IPV4, &end));
+		}
+		ASSERT_EQ(0, pthread_create(&listener, NULL, close_listener, &closing));
+		ASSERT_EQ(0, pthread_create(&clients, NULL, close_clients, &closing));
+		pthread_barrier_wait(&closing.together);
+		spin_us(round * 250);
+		EXPECT_EQ(0, rule_commit(&self->rule));
+		EXPECT_EQ(0, rule_result(&self->rule, "failed")) TH_LOG("round %d", round);
+		ASSERT_EQ(0, pthread_join(listener, NULL));
+		ASSERT_EQ(0, pthread_join(clients, NULL));
+	}
 	EXPECT_EQ(0, kernel_has_warned());
 }
 
