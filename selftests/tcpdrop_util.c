@@ -30,6 +30,8 @@
 
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
 
+#define RT_RUNTIME "/proc/sys/kernel/sched_rt_runtime_us"
+
 /* Milliseconds of a clock that only goes forward. */
 int64_t clock_ms(void)
 {
@@ -527,12 +529,21 @@ const char *rule_value(const char *attr)
 	return NULL;
 }
 
-/* Be on this CPU only, and there before all others. */
+/*
+ * Be on this CPU only, and there before all others. Real-time tasks have to leave others 50 ms
+ * of each second, which pass on a slow machine, or on a virtual one that has been stopped.
+ */
 static int come_first(struct hold *hold)
 {
-	struct sched_param first = { .sched_priority = 1 };
+	struct sched_param first = { .sched_priority = 2 };
 	cpu_set_t here;
+	int ret;
 
+	ret = file_read(RT_RUNTIME, hold->runtime, sizeof(hold->runtime));
+	if (!ret)
+		ret = file_write(RT_RUNTIME, "-1");
+	if (ret)
+		return ret;
 	CPU_ZERO(&here);
 	CPU_SET(sched_getcpu(), &here);
 	if (sched_getaffinity(0, sizeof(hold->cpus), &hold->cpus) ||
@@ -540,6 +551,14 @@ static int come_first(struct hold *hold)
 	    sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
 		return -errno;
 	return 0;
+}
+
+/* And this process right after it: from 6.12 on it is the others who get 50 ms of each second. */
+static int come_second(pid_t pid)
+{
+	struct sched_param second = { .sched_priority = 1 };
+
+	return sched_setscheduler(pid, SCHED_FIFO, &second) ? -errno : 0;
 }
 
 /* Wait until one of these sockets has been dropped. Nothing else happens to them. */
@@ -571,7 +590,10 @@ int commit_hold(struct hold *hold, const struct rule *rule, const struct pair *p
 	if (ret)
 		return ret;
 	hold->pid = rule_commit_elsewhere(rule);
-	return hold->pid < 0 ? hold->pid : wait_for_drop(pair, count);
+	if (hold->pid < 0)
+		return hold->pid;
+	ret = come_second(hold->pid);
+	return ret ? ret : wait_for_drop(pair, count);
 }
 
 /* The commit goes on, wherever there is room for it. */
@@ -581,4 +603,5 @@ void commit_let_go(const struct hold *hold)
 
 	sched_setscheduler(0, SCHED_OTHER, &other);
 	sched_setaffinity(0, sizeof(hold->cpus), &hold->cpus);
+	file_write(RT_RUNTIME, hold->runtime);
 }

@@ -190,6 +190,7 @@ bool sock_talks(int a, int b);
 struct hold {
 	pid_t pid;
 	cpu_set_t cpus;
+	char runtime[16];
 };
 
 int commit_hold(struct hold *hold, const struct rule *rule, const struct pair *pair,
