@@ -151,6 +151,29 @@ static int *passive_fd(struct conn *conn)
 	return kinds[conn->kind].passive ? &conn->fd : &conn->peer;
 }
 
+/*
+ * A socket that will connect, on any port but the listener's: at another address it may get that,
+ * and the ports would not tell the two ends apart.
+ */
+static int active_new(const struct conn *conn, const char *addr, struct ends *ends)
+{
+	int fd = sock_new(conn->family);
+	int ret, other;
+
+	if (fd < 0)
+		return fd;
+	ret = prepare_sock(fd);
+	if (!ret)
+		ret = sock_bind(fd, conn->family, addr, 0);
+	if (!ret)
+		ret = end_of(fd, &ends->local);
+	if (ret || ends->local.port != ends->remote.port)
+		return ret ? ret : fd;
+	other = active_new(conn, addr, ends);
+	close(fd);
+	return other;
+}
+
 /* Make the listener, the socket that will connect to it, and name their ends. */
 static int conn_prepare(struct conn *conn)
 {
@@ -164,20 +187,16 @@ static int conn_prepare(struct conn *conn)
 	conn->listener = sock_listen(conn->family, passive ? target : peer, 0);
 	if (conn->listener < 0)
 		return conn->listener;
-	*fd = sock_new(conn->family);
-	if (*fd < 0)
-		return *fd;
 	ret = prepare_sock(conn->listener);
 	if (!ret)
-		ret = prepare_sock(*fd);
-	if (!ret)
-		ret = sock_bind(*fd, conn->family, passive ? peer : target, 0);
-	if (!ret)
-		ret = end_of(*fd, &ends.local);
-	if (!ret)
 		ret = end_of(conn->listener, &ends.remote);
+	if (ret)
+		return ret;
+	*fd = active_new(conn, passive ? peer : target, &ends);
+	if (*fd < 0)
+		return *fd;
 	conn->ends = passive ? ends_swap(&ends) : ends;
-	return ret;
+	return 0;
 }
 
 static int conn_connect(struct conn *conn)
