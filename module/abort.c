@@ -62,7 +62,10 @@ static int kernel_abort_in_ctx(struct sock *sk)
 	return ret;
 }
 
-/* What tcp_abort() does from 6.1.132 and 6.12 on; 5.10 refuses minisocks. */
+/*
+ * What tcp_abort() does from 6.1.132 and 6.12 on; 5.10 refuses minisocks.  One that is linked
+ * afterwards is being ended by somebody else, who has stopped its timer.
+ */
 static enum tcpdrop_abort_verdict abort_time_wait(struct sock *sk)
 {
 	struct inet_timewait_sock *tw = inet_twsk(sk);
@@ -71,7 +74,7 @@ static enum tcpdrop_abort_verdict abort_time_wait(struct sock *sk)
 	local_bh_disable();
 	inet_twsk_deschedule_put(tw);
 	local_bh_enable();
-	return tcpdrop_sock_is_linked(sk) ? ABORT_FAILED : ABORT_DONE;
+	return tcpdrop_sock_is_linked(sk) ? ABORT_BUSY : ABORT_DONE;
 }
 
 /* A request that is gone may have become a connection instead. */
@@ -173,9 +176,18 @@ static enum tcpdrop_abort_verdict abort_begin(const struct tcpdrop_walk *walk,
 	return verdict;
 }
 
-/* Nobody who waits for its owner to let go has to, if it matches no more. */
-static enum tcpdrop_abort_verdict abort_busy(const struct tcpdrop_walk *walk,
-					     struct tcpdrop_batch_entry *entry)
+/**
+ * tcpdrop_abort_busy() - what is there to say of a socket that has an owner?
+ * @walk: the walk that found it
+ * @entry: as for tcpdrop_abort_sock()
+ *
+ * Nobody who waits for its owner to let go has to, if it matches no more.
+ *
+ * Context: any; no lock is needed.
+ * Return: ABORT_BUSY if it still matches, else ABORT_GONE.
+ */
+enum tcpdrop_abort_verdict tcpdrop_abort_busy(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry)
 {
 	return tcpdrop_walk_rematch(walk, entry->sk, &entry->conn) ? ABORT_BUSY : ABORT_GONE;
 }
@@ -189,7 +201,7 @@ static enum tcpdrop_abort_verdict abort_full(const struct tcpdrop_walk *walk,
 	bool passed = false;
 
 	if (!owned && !tcpdrop_owner_try(sk, 0))
-		return abort_busy(walk, entry);
+		return tcpdrop_abort_busy(walk, entry);
 
 	verdict = abort_begin(walk, entry, &silence, &passed);
 	if (passed) {

@@ -40,6 +40,8 @@ enum tcpdrop_abort_owned {
 
 int tcpdrop_abort_init(void);
 bool tcpdrop_abort_may_wait(const struct sock *sk);
+enum tcpdrop_abort_verdict tcpdrop_abort_busy(const struct tcpdrop_walk *walk,
+					      struct tcpdrop_batch_entry *entry);
 enum tcpdrop_abort_verdict tcpdrop_abort_sock(const struct tcpdrop_walk *walk,
 					      struct tcpdrop_batch_entry *entry,
 					      enum tcpdrop_abort_owned owned);

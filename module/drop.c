@@ -888,7 +888,7 @@ static enum tcpdrop_abort_verdict catch_and_abort(struct tcpdrop_dropper *d,
 		tcpdrop_owner_watch(&it->catch, &d->net, it->entry.sk);
 	d->watches = true;
 	if (!tcpdrop_owner_caught(&it->catch))
-		return ABORT_BUSY;
+		return tcpdrop_abort_busy(&d->walk, &it->entry);
 	if (inet_sk_state_load(it->entry.sk) == TCP_LISTEN)
 		prepare_to_silence(d);
 	return abort_one(d, &it->entry, ABORT_SOCK);
@@ -945,7 +945,7 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
  *            off it
  *
  * Who is busy then, and what could not be dropped before, has failed, but for
- * what has come to be protected meanwhile.
+ * what has ended by itself, or come to be protected, or matches no more.
  *
  * Context: process context; sleeps.
  */
@@ -966,7 +966,7 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 
 	list_for_each_entry(it, &d->deferred.list, list)
 		if (it->entry.sk && !limit_reached(d) &&
-		    !tcpdrop_protect_find_linked(it->entry.sk))
+		    tcpdrop_walk_rematch(&d->walk, it->entry.sk, &it->entry.conn))
 			count_failed(d, &it->entry);
 	tcpdrop_deferred_free(&d->deferred);
 	end_connections(d, &conns);

@@ -258,6 +258,29 @@ TEST_F(stuck, who_is_let_go_and_does_not_match_by_then_lives_on)
 	}
 }
 
+TEST_F(stuck, who_does_not_match_any_more_has_not_failed)
+{
+	int64_t start = clock_ms();
+	long failed = 0;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "uid", "%u", getuid()));
+	pid = commit_until_stuck(_metadata, &self->rule);
+	for (i = 0; i < STUCK; i++)
+		ASSERT_EQ(0, fchown(self->conn[i].fd, getuid() + 1, -1));
+	if (patience_is_over(start))
+		failed = STUCK;
+	EXPECT_EQ(0, rule_commit_end(pid));
+
+	EXPECT_EQ(CONNS - STUCK, rule_result(&self->rule, "dropped"));
+	EXPECT_GE(failed, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	let_go(_metadata, self->sender, self->faults);
+	for (i = 0; i < STUCK; i++)
+		EXPECT_EQ(0, sock_error(self->conn[i].fd));
+}
+
 TEST_F(stuck, count_and_list_have_the_stuck_too)
 {
 	char *list;
@@ -341,7 +364,7 @@ static bool idle_are_gone(const FIXTURE_DATA(lines) * self)
 }
 
 /* Nobody's time is over yet when the last line is carried out: all can be let go. */
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 120)
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 300)
 {
 	int64_t start = clock_ms();
 	bool late;
@@ -361,7 +384,7 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 120)
 				TH_LOG("line %d", i);
 }
 
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 120)
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 300)
 {
 	int i;
 
@@ -374,7 +397,7 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 120)
 		EXPECT_EQ(is_idle(i) ? ECONNABORTED : 0, sock_error(self->conn[i].fd));
 }
 
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next, 120)
+TEST_F_TIMEOUT(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next, 300)
 {
 	struct rule rule;
 	int i;
