@@ -21,6 +21,7 @@
 #include <linux/net.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <net/mptcp.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -268,6 +269,19 @@ bool tcpdrop_mptcp_is_up(const struct tcpdrop_mptcp *conn)
 	return BIT(sk->sk_state) & MPTCP_UP && sk->sk_socket && !sock_flag(sk, SOCK_DEAD);
 }
 
+/*
+ * A subflow that joins a connection that is owned waits for release_sock(), which has
+ * disconnect() forget it (mptcp_net-next issue 629): open, in the table, and nobody's.
+ */
+static void take_joined(struct sock *sk)
+{
+	if (!sk->sk_prot->release_cb)
+		return;
+	spin_lock_bh(&sk->sk_lock.slock);
+	sk->sk_prot->release_cb(sk);
+	spin_unlock_bh(&sk->sk_lock.slock);
+}
+
 /**
  * tcpdrop_mptcp_end() - end a connection with all its subflows
  * @conn: the connection, of which the caller owns the socket and no subflow
@@ -283,10 +297,13 @@ bool tcpdrop_mptcp_is_up(const struct tcpdrop_mptcp *conn)
 bool tcpdrop_mptcp_end(struct tcpdrop_mptcp *conn)
 {
 	struct sock *sk = conn->sk;
+	int err;
 
+	take_joined(sk);
+	err = READ_ONCE(sk->sk_err);
 	WRITE_ONCE(sk->sk_err, ECONNABORTED);
 	if (sk->sk_prot->disconnect(sk, 0)) {
-		WRITE_ONCE(sk->sk_err, 0);
+		WRITE_ONCE(sk->sk_err, err);
 		return false;
 	}
 	/* disconnect() leaves a socket that may connect anew. */

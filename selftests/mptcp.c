@@ -31,14 +31,7 @@
  */
 #define AT_ONCE_MS 20000
 
-#define WAIT_AT_ONCE(cond) ({						\
-	int64_t __end = clock_ms() + AT_ONCE_MS;			\
-	bool __held;							\
-									\
-	while (!(__held = (cond)) && clock_ms() < __end)		\
-		pause_ms(1);						\
-	__held;								\
-})
+#define WAIT_AT_ONCE(cond) WAIT_FOR_MS(cond, AT_ONCE_MS)
 
 static bool is_linked(const struct ends *ends)
 {
@@ -482,6 +475,8 @@ FIXTURE_SETUP(subflows)
 	ASSERT_LE(0, self->listener);
 	ASSERT_EQ(0, pair_by(IPPROTO_MPTCP, self->listener, &self->sin, self->fd));
 	ASSERT_EQ(0, rule_new(&self->rule, "mptcp"));
+	/* A subflow that joins from another address may get the same port as the server has. */
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", FIRST));
 	ASSERT_EQ(0, rule_setf(&self->rule, "dport", "%u", ntohs(self->sin.sin_port)));
 	ASSERT_EQ(0, rule_set(&self->rule, "state", "ESTABLISHED"));
 	ASSERT_EQ(1, rule_count(&self->rule));
@@ -686,6 +681,53 @@ TEST(nothing_holds_what_was_ended)
 		KERNEL_HAS_NO("MPTCP");
 
 	EXPECT_EQ(0, netns_leave(net_setup, end_connection, NULL));
+}
+
+/* A connection begins to be joined as soon as it is up. */
+static int end_joined(const struct rule *rule, int listener, const struct sockaddr_in *sin)
+{
+	int ret, fd[2];
+
+	if (pair_by(IPPROTO_MPTCP, listener, sin, fd))
+		return -EPROTO;
+	do {
+		ret = rule_commit(rule);
+	} while (!ret && rule_count(rule));
+	close(fd[0]);
+	close(fd[1]);
+	return ret;
+}
+
+static int end_what_is_joined(const void *unused)
+{
+	struct sockaddr_in sin;
+	int listener, ret, i;
+	struct rule rule;
+
+	ret = rule_new(&rule, "leave");
+	if (ret)
+		return ret;
+	listener = listen_by(IPPROTO_MPTCP, &sin);
+	if (listener < 0 || join_all(NULL) ||
+	    system("ip mptcp limits set subflows 8 add_addr_accepted 8"))
+		ret = -EPROTO;
+	if (!ret)
+		ret = rule_setf(&rule, "port", "%u", ntohs(sin.sin_port));
+	for (i = 0; i < 20 && !ret; i++)
+		ret = end_joined(&rule, listener, &sin);
+	rule_remove(&rule);
+	return ret;
+}
+
+/* Who joins a connection that a commit owns waits for it to be let go, and ends with it. */
+TEST(nothing_holds_what_joined_meanwhile)
+{
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, netns_new());
+	if (!has_mptcp())
+		KERNEL_HAS_NO("MPTCP");
+
+	EXPECT_EQ(0, netns_leave(net_setup, end_what_is_joined, NULL));
 }
 
 /*
