@@ -830,8 +830,10 @@ static void try_open_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp
 	unwatch_connections(conns);
 }
 
+/* Half of the time for owners is kept for what is to be ended later, which may just be busy. */
 static void drop_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
 {
+	unsigned long kept = d->mptcp_patience / 2;
 	struct tcpdrop_deferred *it;
 	struct tcpdrop_mptcp *conn;
 
@@ -841,7 +843,9 @@ static void drop_connections(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set
 		return;
 	list_for_each_entry(conn, &conns->list, list)
 		conn->open = true;
+	d->mptcp_patience -= kept;
 	try_open_connections(d, conns);
+	d->mptcp_patience += kept;
 }
 
 /* Those whose subflows were dropped one by one. */
