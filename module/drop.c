@@ -774,9 +774,10 @@ static void try_connection(struct tcpdrop_dropper *d, struct tcpdrop_mptcp *conn
 			conn->ended = tcpdrop_mptcp_end(conn);
 		unclaim_subflows(conn);
 	}
-	release_sock(conn->sk);
+	/* Its application may connect anew as soon as it has it back. */
 	if (conn->ended)
 		count_subflows(d, conn);
+	release_sock(conn->sk);
 }
 
 static void unwatch_connections(struct tcpdrop_mptcp_set *conns)
