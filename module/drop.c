@@ -914,12 +914,15 @@ static void try_again(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns
 		return;
 	}
 	note_connection(d, conns, it);
-	if (!sk)
+	if (!sk) {
 		look_again(d, it);
-	else if (sk_fullsock(sk) && !is_child(it))
+	} else if (sk_fullsock(sk) && !is_child(it)) {
 		note_verdict(d, it, catch_and_abort(d, it));
-	else
+	} else {
+		/* A subflow that was watched has lost its process: MPTCP may want it. */
+		tcpdrop_owner_unwatch(&it->catch);
 		note_verdict(d, it, abort_one(d, &it->entry, ABORT_NOTHING));
+	}
 }
 
 /*
