@@ -949,6 +949,17 @@ static bool try_all(struct tcpdrop_dropper *d, struct tcpdrop_mptcp_set *conns)
 	return left;
 }
 
+/* A bucket has all its turns, whether there is any time left to wait for owners. */
+static bool has_bucket(const struct tcpdrop_dropper *d)
+{
+	const struct tcpdrop_deferred *it;
+
+	list_for_each_entry(it, &d->deferred.list, list)
+		if (!it->entry.sk)
+			return true;
+	return false;
+}
+
 /**
  * tcpdrop_drop_settle() - come back to all that was deferred
  * @d: who drops; has nothing deferred any more then
@@ -972,7 +983,7 @@ void tcpdrop_drop_settle(struct tcpdrop_dropper *d, unsigned long *patience)
 	tcpdrop_mptcp_init(&conns);
 	drop_connections(d, &conns);
 	tcpdrop_owner_net_init(&d->net);
-	while (try_all(d, &conns) && *patience)
+	while (try_all(d, &conns) && (*patience || has_bucket(d)))
 		wait_for_owners(d, &d->net, &before, patience);
 
 	list_for_each_entry(it, &d->deferred.list, list)
