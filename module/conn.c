@@ -453,28 +453,74 @@ static bool word_is(const struct word *word, const char *text)
 	return word->len == strlen(text) && word_starts(word, text);
 }
 
-/*
- * A listener has any port at its other end in ss and netstat, and no such end in lsof, which
- * may have more to tell behind its state.
- */
-static bool is_listening(const struct word *local, const struct word *remote)
+static bool word_ends(const struct word *word, const char *text)
 {
-	return has_any_port(local) || has_any_port(remote) || word_starts(remote, "(LISTEN");
+	size_t len = strlen(text);
+
+	return word->len >= len && !memcmp(word->text + word->len - len, text, len);
 }
 
-/* What is not TCP's, as ss and netstat call it, or lsof, which does it further on in a line. */
-static bool is_other_protocol(const struct word *word, size_t nr)
+/*
+ * A listener has any port at its other end in ss and netstat, 0 in our listings, and no such end
+ * in lsof, which may have more to tell behind its state.  @rest is behind both ends.
+ */
+static bool is_listening(const struct word *local, const struct word *remote, const char *rest)
+{
+	struct word state = next_word(&rest);
+
+	return has_any_port(local) || has_any_port(remote) || word_starts(remote, "(LISTEN") ||
+	       (word_ends(remote, ":0") && word_is(&state, "LISTEN"));
+}
+
+/* As lsof has the ends of a connection: behind the word TCP, and nothing else has. */
+static bool names_tcp(const char *rest)
+{
+	struct word before = {}, word = next_word(&rest);
+
+	while (word.len && !(before.len && word_is(&before, "TCP") && word_has(&word, ':'))) {
+		before = word;
+		word = next_word(&rest);
+	}
+	return word.len;
+}
+
+static bool is_alnum_ascii(char c)
+{
+	return isascii(c) && isalnum(c);
+}
+
+/* Of a word that is quoted, or has a comma behind it. */
+static struct word core_of(const struct word *word)
+{
+	struct word core = *word;
+
+	while (core.len && !is_alnum_ascii(*core.text)) {
+		core.text++;
+		core.len--;
+	}
+	while (core.len && !is_alnum_ascii(core.text[core.len - 1]))
+		core.len--;
+	return core;
+}
+
+/*
+ * What is not TCP's, as ss and netstat call it in front, be the line numbered, or lsof, which does
+ * it further on.  A program may have such a name as well: then the word TCP is in @rest.
+ */
+static bool is_other_protocol(const struct word *word, size_t nr, const char *rest)
 {
 	static const char * const names[] = {
-		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
-		"icmp6", "sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr",
-		"v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", "tipc", "xdp", "unix",
+		"udp", "udp4", "udp6", "udp46", "udpl", "udpl6", "udplite", "udplite6", "raw",
+		"raw6", "icmp", "icmp6", "sctp", "dccp", "nl", "u_str", "u_dgr", "u_seq", "p_raw",
+		"p_dgr", "v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", "tipc", "xdp",
+		"unix",
 	};
+	struct word core = core_of(word);
 	unsigned int i;
 
-	for (i = 0; !nr && i < ARRAY_SIZE(names); i++)
-		if (word_is(word, names[i]))
-			return true;
+	for (i = 0; nr < 2 && i < ARRAY_SIZE(names); i++)
+		if (word_is(&core, names[i]))
+			return !names_tcp(rest);
 	return word_is(word, "UDP");
 }
 
@@ -543,7 +589,7 @@ static bool has_other_colon(const struct word *word)
 		return false;
 	if (colon + 1 == word->text + word->len)
 		return true;
-	return colon[1] != ':' && !(isascii(colon[1]) && isalnum(colon[1]));
+	return colon[1] != ':' && !is_alnum_ascii(colon[1]);
 }
 
 /* A word with a colon that is no end, nor one with a typing error. */
@@ -566,7 +612,7 @@ static int pass_program(struct word *local, const char **rest)
 	for (nr = 1; word.len && !word_is(&word, "TCP"); nr++) {
 		if (word_has(&word, ':') && !is_no_end(&word))
 			return 0;
-		if (is_other_protocol(&word, nr) || is_other_file(&word, nr))
+		if (is_other_protocol(&word, nr, p) || is_other_file(&word, nr))
 			return -ENODATA;
 		word = next_word(&p);
 	}
@@ -623,7 +669,7 @@ static int pass_front(struct word *local, const char **rest, struct front *front
 	size_t nr;
 
 	for (nr = 0; local->len && !word_has(local, ':'); nr++) {
-		if (is_other_protocol(local, nr) || is_other_file(local, nr))
+		if (is_other_protocol(local, nr, *rest) || is_other_file(local, nr))
 			return -ENODATA;
 		front->assigns |= word_has(local, '=');
 		front->netstat |= word_contains(local, "tcp6");
@@ -647,7 +693,8 @@ static int pass_front(struct word *local, const char **rest, struct front *front
  *
  * Return: 0; -ENODATA if the line plainly names no connection of TCP, as a heading
  * or a listener, or one of lsof that has another file; -EINVAL if it names one wrongly, by
- * ends that may have been cut, or behind a "=", as the value of an attribute.
+ * ends that may have been cut, or behind a "=", as the value of an attribute, or by the name of
+ * a program, since lsof has the ends further on.
  */
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
@@ -666,9 +713,10 @@ int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
-		if (front.assigns || (front.netstat && has_cut_end(&local, &remote)))
+		if (front.assigns || (front.netstat && has_cut_end(&local, &remote)) ||
+		    names_tcp(rest))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}
-	return is_listening(&local, &remote) || is_heading(line) ? -ENODATA : -EINVAL;
+	return is_listening(&local, &remote, rest) || is_heading(line) ? -ENODATA : -EINVAL;
 }

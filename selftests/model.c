@@ -1266,6 +1266,12 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "puma:\\x20 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
 		  "10.0.0.1:80 10.0.0.2:81" },
 
+		/* And one that is called like a protocol. */
+		{ "nl 9 root 4u IPv4 10 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (ESTABLISHED)",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "udp 9 root 4u IPv6 10 0t0 TCP [::1]:80->[::2]:81 (CLOSE_WAIT)",
+		  "[::1]:80 [::2]:81" },
+
 		/* Of a thread, and what SELinux has. */
 		{ "ceph-osd 9 45 rocksdb:low ceph 34u IPv4 1 0t0 TCP 10.0.0.1:80->10.0.0.2:81",
 		  "10.0.0.1:80 10.0.0.2:81" },
@@ -1317,6 +1323,7 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"10.0.0.1:80", "10.0.0.1:80 ",
 		"10.0.0.1:80 10.0.0.2", "10.0.0.1 10.0.0.2:80", ":80 :80",
 		"10.0.0.1:0 10.0.0.2:80", "10.0.0.1:65536 10.0.0.2:80",
+		"10.0.0.1:80 10.0.0.2:0", "10.0.0.1:80 10.0.0.2:0 ESTABLISHED",
 		"10.0.0.1:+1 10.0.0.2:80", "10.0.0.1:-1 10.0.0.2:80",
 		"10.0.0.1:0x1 10.0.0.2:80", "10.0.0.1:80, 10.0.0.2:80",
 		"10.0.0.1:80,10.0.0.2:80", "10.0.0:80 10.0.0.2:80",
@@ -1344,6 +1351,8 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"gunicorn: 2013 root 7u IPv6 81 0t0 TCP 10.0.0.3:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 tcp 10.0.0.3:80 10.0.0.4:80",
 		"a:b c:d *:*", "10.0.0.1:8x 10.0.0.2:8x 0.0.0.0:*",
+		/* Of a program that is called like a connection. */
+		"::1:80->::1:443 9 root 4u IPv4 10 0t0 TCP 10.0.0.3:80->10.0.0.4:80 (ESTABLISHED)",
 		/* What netstat cuts without -W. */
 		"tcp6 0 0 2001:db8:85a3:123:44300 2001:db8:85a3:123:52111 ESTABLISHED",
 		"tcp6 0 0 2001:db8:85a3::8a2e:443 2001:db8::1:50000 ESTABLISHED",
@@ -1398,10 +1407,15 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"LISTEN 0 128 127.0.0.53%lo:53 0.0.0.0:*", "0.0.0.0:22 0.0.0.0:*", ":::80 :::*",
 		"tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN     ",
 		"tcp6       0      0 :::80                   :::*                    LISTEN     \r",
+		"0.0.0.0:443 0.0.0.0:0 LISTEN", "[::]:443 [::]:0 LISTEN",
 		"0.0.0.0:* 10.0.0.1:80", "0.0.0.0:*", "udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*",
 
 		/* Other protocols. */
 		"udp   ESTAB  0      0      192.0.2.1:5060     10.10.10.5:5060",
+		"     3\tudp   ESTAB  0      0      192.0.2.1:5060     10.10.10.5:5060",
+		"> udp ESTAB 0 0 192.0.2.1:5060 10.10.10.5:5060",
+		"\"udp\", 192.0.2.1:5060 10.10.10.5:5060",
+		"udp46      0      0 ::1.123                 ::2:123                 ",
 		"udp        0      0 192.0.2.1:5060          10.10.10.5:5060         ESTABLISHED",
 		"udp6       0      0 ::1:123                 ::2:123                 ESTABLISHED",
 		"ntpd 812 ntp 20u IPv4 81234 0t0 UDP 192.0.2.1:123->198.51.100.7:123",

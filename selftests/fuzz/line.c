@@ -108,21 +108,6 @@ static bool is_word(struct piece word, const char *what)
 	return word.len == strlen(what) && ends_in(word, what);
 }
 
-/* As the first column of ss and netstat has them, but for those of TCP. */
-static bool is_of_others(struct piece word)
-{
-	static const char * const list[] = {
-		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
-		"icmp6", "sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq",
-		"p_raw", "p_dgr", "v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", NULL,
-	};
-	const char * const *name;
-
-	for (name = list; *name && !is_word(word, *name); name++)
-		;
-	return *name;
-}
-
 static unsigned int colons(struct piece word)
 {
 	unsigned int n = 0;
@@ -131,6 +116,41 @@ static unsigned int colons(struct piece word)
 	for (i = 0; i < word.len; i++)
 		n += word.text[i] == ':';
 	return n;
+}
+
+/* lsof: "... NODE NAME" with the node TCP. */
+static bool has_node_tcp(struct piece rest)
+{
+	bool node = false;
+
+	for (struct piece word = next_word_of(&rest); word.len; word = next_word_of(&rest)) {
+		if (node && colons(word))
+			return true;
+		node = is_word(word, "TCP");
+	}
+	return false;
+}
+
+/* As the first column of ss and netstat has them, but for those of TCP, with what is around it. */
+static bool is_of_others(struct piece word, struct piece rest)
+{
+	static const char * const list[] = {
+		"udp", "udp6", "udpl", "udpl6", "udplite", "udplite6", "raw", "raw6", "icmp",
+		"icmp6", "sctp", "dccp", "nl", "tipc", "xdp", "unix", "u_str", "u_dgr", "u_seq",
+		"p_raw", "p_dgr", "v_str", "v_dgr", "ti_st", "ti_dg", "ti_rd", "ti_sq", "udp4",
+		"udp46", NULL,
+	};
+	size_t from = 0, to = word.len;
+	const char * const *name;
+
+	while (from < to && !isalnum((unsigned char)word.text[from]))
+		from++;
+	while (to > from && !isalnum((unsigned char)word.text[to - 1]))
+		to--;
+	word = (struct piece){ word.text + from, to - from };
+	for (name = list; *name && !is_word(word, *name); name++)
+		;
+	return *name && !has_node_tcp(rest);
 }
 
 /* Have the columns of netstat been too narrow for one of them, as far as that can be told? */
@@ -204,7 +224,8 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 	if (word.len && memchr(word.text, '=', word.len))
 		return -EINVAL;
 	for (nr = 0; word.len && !colons(word); nr++) {
-		if ((!nr && is_of_others(word)) || is_word(word, "UDP") || is_path(word, nr))
+		if ((nr < 2 && is_of_others(word, *rest)) || is_word(word, "UDP") ||
+		    is_path(word, nr))
 			return -ENODATA;
 		*value |= !!memchr(word.text, '=', word.len);
 		*netstat |= has_inside(word, "tcp6");
@@ -222,7 +243,8 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 			*rest = ahead;
 			return 0;
 		}
-		if (is_word(word, "UDP") || is_path(word, nr))
+		if ((nr < 2 && is_of_others(word, ahead)) || is_word(word, "UDP") ||
+		    is_path(word, nr))
 			return -ENODATA;
 		word = next_word_of(&ahead);
 	}
@@ -240,13 +262,15 @@ static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2
 		return ret;
 	remote = next_word_of(&rest);
 	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1])) {
-		if (value || (netstat && has_narrow_end(local, remote)))
+		if (value || (netstat && has_narrow_end(local, remote)) || has_node_tcp(rest))
 			return -EINVAL;
 		return ref_is_ipv4(addrs[0]) == ref_is_ipv4(addrs[1]) ? 0 : -EINVAL;
 	}
 
 	if (ends_in(local, ":*") || ends_in(remote, ":*") ||
 	    (remote.len >= 7 && !memcmp(remote.text, "(LISTEN", 7)))
+		return -ENODATA;
+	if (ends_in(remote, ":0") && is_word(next_word_of(&rest), "LISTEN"))
 		return -ENODATA;
 	for (rest = line, word = next_word_of(&rest); word.len; word = next_word_of(&rest))
 		if (ends_in_number(word) || ends_in(word, ":*"))
