@@ -59,7 +59,7 @@ answer_of()
 {
 	local line
 
-	while read -r -t 10 line <&9; do
+	while read -r -t 60 line <&9; do
 		echo "redis-cli: $line"
 		[[ $line != *$1* ]] || return 0
 	done
@@ -99,8 +99,14 @@ slow_curl()
 	shift
 
 	[[ $host != *:* ]] || host=[$host]
-	curl --silent --show-error --noproxy '*' --output "$tmp/copy" --limit-rate 10M "$@" \
+	curl --silent --show-error --noproxy '*' --output "$tmp/copy" --limit-rate 2M "$@" \
 		"http://$host:$port/original" 2>"$tmp/err"
+}
+
+# What it asks for has begun to come.
+has_some()
+{
+	[ -s "$tmp/copy" ]
 }
 
 start_web_server()
@@ -117,8 +123,10 @@ curl_sees_reset()
 	local status=0 curl
 
 	start_web_server "$1"
+	rm -f "$tmp/copy"
 	slow_curl "$1" --limit-rate 200k &
 	curl=$!
+	wait_for has_some
 	drop_end server
 	wait "$curl" || status=$?
 	expect_equal "curl's exit status" "$status" 56
@@ -131,8 +139,10 @@ curl_tries_again()
 	local curl
 
 	start_web_server "$1"
+	rm -f "$tmp/copy"
 	slow_curl "$1" --retry 3 --retry-delay 1 --retry-all-errors &
 	curl=$!
+	wait_for has_some
 	drop_end "$2"
 	wait "$curl"
 	cmp "$tmp/web/original" "$tmp/copy"

@@ -559,10 +559,16 @@ redis_has_none()
 	not is_in established 6379
 }
 
+# Accepted, so that it is the process's.
+redis_has_one()
+{
+	ss -Htnp state established 'sport = :6379' | grep redis
+}
+
 client_of_redis()
 {
 	ask syn target 192.0.2.1 6379 from=192.0.2.1
-	wait_for is_in established 6379
+	wait_for redis_has_one
 	bystander 192.0.2.1 6380
 }
 
@@ -707,6 +713,11 @@ close_wait_works()
 }
 
 # A peer that was there, and is not: nobody answers for its address.
+retransmits()
+{
+	ss -Htno dst 203.0.113.9 | grep 'timer:(on,[^,]*,[4-9])'
+}
+
 dead_peer_works()
 {
 	ask connect target 192.0.2.1 6379 from=203.0.113.9 netns=outside
@@ -715,7 +726,8 @@ dead_peer_works()
 	defer ip -n outside addr add 203.0.113.9/32 dev lo
 	ask fill target server
 	wait_for count_is 1 retrans=4
-	ss -Htno dst 203.0.113.9 | grep 'timer:(on,[^,]*,[4-9])'
+	# There is no timer while it is being handled.
+	wait_for retransmits
 	expect_alive bystander
 	type_block retrans
 	expect_lines 1
@@ -730,11 +742,16 @@ read_slowly()
 	ask_of other fill bystander server
 }
 
+probes()
+{
+	ss -Htno dst 203.0.113.9 | grep 'timer:(persist,'
+}
+
 # What is sent goes into the buffers of the peer as long as there is room.
 window_is_shut()
 {
 	ask fill target server
-	ss -Htno dst 203.0.113.9 | grep 'timer:(persist,'
+	probes
 }
 
 hoarders_are_dropped()
@@ -749,7 +766,7 @@ hoarders_are_dropped()
 	wait_for window_is_shut
 	ask fill target server
 	wait_for count_is 1 sport=8080 sendq=10000 idle=10s
-	ss -Htno dst 203.0.113.9 | grep 'timer:(persist,'
+	wait_for probes
 	type_block hoarder
 	expect_lines 1
 	end_talking

@@ -275,9 +275,11 @@ make_blue()
 	ip netns add blue || skip "no network namespaces"
 	defer ip netns del blue
 	ip -n blue link set lo up
-	cp "$(type -P sleep)" "$tmp/redis-server"
+	# That of the claim before may still run.
+	cp --remove-destination "$(type -P sleep)" "$tmp/redis-server"
 	nsenter --net=/run/netns/blue "$tmp/redis-server" 600 &
 	defer kill $!
+	wait_for pgrep -x redis-server
 	start_puppet blue nsenter --net=/run/netns/blue
 	is_dropped=target_in_blue_is_dropped
 }

@@ -300,7 +300,10 @@ static int shape_close_wait(struct conn *conn)
 	ret = shape_established(conn);
 	if (!ret)
 		ret = half_close(conn->peer);
-	return ret ? ret : wait_for_state(conn->fd, TCP_CLOSE_WAIT);
+	if (!ret)
+		ret = wait_for_state(conn->fd, TCP_CLOSE_WAIT);
+	/* The ACK may be delayed. */
+	return ret ? ret : wait_for_state(conn->peer, TCP_FIN_WAIT2);
 }
 
 /* The peer will take little, the target send little: small buffers fill fast. */
