@@ -725,7 +725,7 @@ static void compare(struct __test_metadata *_metadata, const FIXTURE_DATA(child)
 	EXPECT_EQ(0, differ);
 }
 
-TEST_F_TIMEOUT(child, is_accepted_as_after_the_kernels_own_abort, 120)
+TEST_F_TIMEOUT(child, is_accepted_as_after_the_kernels_own_abort, 300)
 {
 	int order;
 
@@ -734,7 +734,7 @@ TEST_F_TIMEOUT(child, is_accepted_as_after_the_kernels_own_abort, 120)
 }
 
 /* What is compared is the same whenever the kernel does it, and tells if it did not. */
-TEST_F_TIMEOUT(child, that_the_kernel_aborts_is_always_the_same_and_like_no_other, 120)
+TEST_F_TIMEOUT(child, that_the_kernel_aborts_is_always_the_same_and_like_no_other, 300)
 {
 	struct notes *notes = calloc(2, sizeof(*notes));
 	struct child child;

@@ -182,15 +182,19 @@ not()
 # wait_for COMMAND...: until it succeeds.
 wait_for()
 {
-	local end=$((SECONDS + 60))
+	local left=60 before=$SECONDS now
 
 	until "$@"; do
-		if [ $SECONDS -ge $end ]; then
+		if [ "$left" -le 0 ]; then
 			echo "never came: $*"
 			ss -tan
 			return 1
 		fi
 		sleep 0.05
+		# A virtual machine may have been stopped meanwhile.
+		now=$SECONDS
+		left=$((left - (now - before < 2 ? now - before : 2)))
+		before=$now
 	done
 }
 

@@ -23,7 +23,7 @@ import time
 TCP_REPAIR = 19
 TCP_ULP = 31
 FIN_WAIT_2 = 5
-TIMEOUT = 10
+TIMEOUT = 60
 CLONE_NEWNET = 0x40000000
 
 SYS_userfaultfd = 323

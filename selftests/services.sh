@@ -578,7 +578,7 @@ start_keepalived()
 			state BACKUP
 			virtual_router_id 51
 			priority $2
-			advert_int 1
+			advert_int 3
 			virtual_ipaddress {
 				192.0.2.10/24
 			}
@@ -610,7 +610,7 @@ talk()
 {
 	local line
 
-	echo hello >&"$1" && read -r -t 10 line <&"$1" && [ "$line" = hello ]
+	echo hello >&"$1" && read -r -t 60 line <&"$1" && [ "$line" = hello ]
 }
 
 served()

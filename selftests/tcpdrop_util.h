@@ -40,9 +40,9 @@
 /* Of the time between two looks no more counts: a virtual machine may have been stopped. */
 #define STANDSTILL_MS 2000
 
-/* Wait until @cond holds; evaluates to whether it did before the deadline. */
-#define WAIT_UNTIL(cond) ({						\
-	int64_t __then = clock_ms(), __left = DEADLINE_MS;		\
+/* Wait until @cond holds, for @ms milliseconds; evaluates to whether it did. */
+#define WAIT_FOR_MS(cond, ms) ({					\
+	int64_t __then = clock_ms(), __left = (ms);			\
 	bool __held;							\
 									\
 	while (!(__held = (cond)) && __left > 0) {			\
@@ -51,6 +51,9 @@
 	}								\
 	__held;								\
 })
+
+/* The same, before the deadline. */
+#define WAIT_UNTIL(cond) WAIT_FOR_MS(cond, DEADLINE_MS)
 
 /* tcpdrop_util.c: time */
 int64_t clock_ms(void);
