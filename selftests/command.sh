@@ -123,6 +123,7 @@ claim_forms()
 		"${under[@]}" tries_address_once
 	claim "an IPv4 address without a port is none: its last part is the port ($shell)" \
 		"${under[@]}" bare_address_has_no_host
+	claim "every pair is tried though nobody reads of them ($shell)" "${under[@]}" goes_on_without_reader
 	claim "every pair is tried though a hang-up comes half way ($shell)" \
 		"${under[@]}" tries_pairs_after_hangup
 }
@@ -241,6 +242,26 @@ tries_pairs_after_hangup()
 	expect_out "$(dropped "127.1.0.1 7002 127.2.0.1 7001" "127.1.0.2 7002 127.2.0.2 7001")"
 	expect_err "$(no_such_process "127.1.0.1 7002 127.2.0.2 7001" \
 		"127.1.0.2 7002 127.2.0.1 7001")"
+	expect_sockets 0
+}
+
+# no_reader: 8 is a pipe that nobody reads from.
+no_reader()
+{
+	make_fifo
+	exec 9<>"$tmp/fifo"
+	exec 8>"$tmp/fifo" 9>&-
+}
+
+goes_on_without_reader()
+{
+	local status=0
+
+	ask connect first 127.2.0.1 7001 from=127.1.0.1 sport=7002
+	ask connect last 127.2.0.2 7001 from=127.1.0.2 sport=7002
+	no_reader
+	tcpdrop local.test 7002 foreign.test 7001 >&8 2>/dev/null || status=$?
+	expect_equal "its exit status" "$status" 1
 	expect_sockets 0
 }
 

@@ -404,6 +404,9 @@ claim_lists()
 	claim "a list in a file, with comments, blank lines and all ($shell)" \
 		"${under[@]}" takes_list
 	claim "a list as other systems write it ($shell)" "${under[@]}" takes_foreign_list
+	claim "a list with the ends of lines of long ago ($shell)" "${under[@]}" takes_list_of_old
+	claim "variables of the caller's that have names of its own ($shell)" \
+		"${under[@]}" is_not_hurt_by_environment
 	claim "a list from standard input ($shell)" "${under[@]}" takes_standard_input
 	claim "a single value from a file ($shell)" "${under[@]}" takes_a_single_value
 	claim "a list of thousands ($shell)" "${under[@]}" takes_thousands
@@ -455,6 +458,27 @@ takes_foreign_list()
 	make_sources
 	cd "$tmp"
 	drops_sources "saddr=@a list" dport=7001
+}
+
+takes_list_of_old()
+{
+	printf '# all of them\r127.1.0.1 # one\r\r127.2.0.1\r127.4.0.1 # three\r' >"$tmp/list"
+	make_sources
+	drops_sources "saddr=@$tmp/list" dport=7001
+}
+
+# A list that is longer than what a program can be started with, in variables of the command's own.
+is_not_hurt_by_environment()
+{
+	local i
+
+	for i in {0..39}; do
+		seq -f "10.$i.%.0f.0/24" 0 255
+	done >"$tmp/list"
+	printf '127.1.0.1\n127.2.0.1\n127.4.0.1\n' >>"$tmp/list"
+	make_sources
+	export text=x packed=x selected=x remaining=x standing=x lines=x listing=x
+	drops_sources "saddr=@$tmp/list" dport=7001
 }
 
 takes_standard_input()
