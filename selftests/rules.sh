@@ -73,6 +73,17 @@ fails()
 
 # Commands.
 
+takes_ends_of_lines_of_long_ago()
+{
+	begin
+	printf '# all\r[web]\rsport = 80 # one\rdaddr = @lists/block\r' >web.rules
+	mkdir -p lists
+	printf '127.1.0.0/16 # one\r127.2.0.1\r' >lists/block
+	succeeds apply web.rules
+	succeeds show
+	expect_out $'[web]\ndaddr = 127.1.0.0/16,127.2.0.1\nsport = 80'
+}
+
 makes_rules()
 {
 	local words
@@ -266,7 +277,7 @@ says_how()
 	local words
 
 	for words in "" foo check apply remove commit "save x" "-j save" "-j apply x" "check -j x" \
-		"-x show" "commit -x web"; do
+		"-x show" "commit -x web" "apply,x web" "show,x web" "apply,1, web"; do
 		# shellcheck disable=SC2086 # into words
 		run tcpdrop-rules $words
 		expect_exit 2
@@ -795,6 +806,10 @@ leaves_out_unwritable()
 	run tcpdrop-rules show dev
 	expect_success $'[dev]\ndev = x@#;'
 	rmdir "$rules/dev"
+	mkdir "$rules/"$'a\tb\001"'
+	run tcpdrop-rules show -j $'a\tb\001"'
+	expect_success '{"rule":"a\u0009b\u0001\""}'
+	rmdir "$rules/"$'a\tb\001"'
 }
 
 # As a plain user cannot, who sees that the rule is there.
@@ -998,6 +1013,7 @@ for shell in dash "busybox sh"; do
 	make_command "$bin" "$shell"
 	under=(under "$shell" "$bin")
 	claim "rules are checked, applied, shown and removed ($shell)" "${under[@]}" makes_rules
+	claim "files with the ends of lines of long ago ($shell)" "${under[@]}" takes_ends_of_lines_of_long_ago
 	claim "commits drop what matches and tell the result ($shell)" "${under[@]}" commits_rules
 	claim "nothing is written where nothing changes ($shell)" "${under[@]}" leaves_unchanged
 	claim "no rule is left behind by a signal ($shell)" "${under[@]}" leaves_no_rule
