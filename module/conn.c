@@ -472,21 +472,50 @@ static bool is_listening(const struct word *local, const struct word *remote, co
 	       (word_ends(remote, ":0") && word_is(&state, "LISTEN"));
 }
 
-/* As lsof has the ends of a connection: behind the word TCP, and nothing else has. */
-static bool names_tcp(const char *rest)
+static bool is_number(const struct word *word)
 {
-	struct word before = {}, word = next_word(&rest);
+	size_t i;
 
-	while (word.len && !(before.len && word_is(&before, "TCP") && word_has(&word, ':'))) {
+	for (i = 0; i < word->len && isdigit(word->text[i]); i++)
+		;
+	return i && i == word->len;
+}
+
+/*
+ * What is in front of @rest is the name of a program if that is as in lsof: a process, a user, and
+ * further on the ends behind the word TCP.  Nothing else has a number and then none there, but for
+ * UNIX domain sockets in netstat, whose names may say anything: behind their number is a bracket.
+ */
+static bool follows_program(const char *rest)
+{
+	struct word process = next_word(&rest), user, before, word;
+
+	if (!is_number(&process))
+		return false;
+	user = next_word(&rest);
+	if (!user.len || is_number(&user) || *user.text == '[')
+		return false;
+	for (before = user, word = next_word(&rest); word.len; word = next_word(&rest)) {
+		if (word_is(&before, "TCP") && word_has(&word, ':'))
+			return true;
 		before = word;
-		word = next_word(&rest);
 	}
-	return word.len;
+	return false;
 }
 
 static bool is_alnum_ascii(char c)
 {
 	return isascii(c) && isalnum(c);
+}
+
+static bool has_letter(const struct word *word)
+{
+	size_t i;
+
+	for (i = 0; i < word->len; i++)
+		if (isascii(word->text[i]) && isalpha(word->text[i]))
+			return true;
+	return false;
 }
 
 /* Of a word that is quoted, or has a comma behind it. */
@@ -504,10 +533,10 @@ static struct word core_of(const struct word *word)
 }
 
 /*
- * What is not TCP's, as ss and netstat call it in front, be the line numbered, or lsof, which does
- * it further on.  A program may have such a name as well: then the word TCP is in @rest.
+ * What is not TCP's, as ss and netstat call it in front (@first), or lsof, which does it further
+ * on.  A program may have such a name as well.
  */
-static bool is_other_protocol(const struct word *word, size_t nr, const char *rest)
+static bool is_other_protocol(const struct word *word, bool first, const char *rest)
 {
 	static const char * const names[] = {
 		"udp", "udp4", "udp6", "udp46", "udpl", "udpl6", "udplite", "udplite6", "raw",
@@ -518,9 +547,9 @@ static bool is_other_protocol(const struct word *word, size_t nr, const char *re
 	struct word core = core_of(word);
 	unsigned int i;
 
-	for (i = 0; nr < 2 && i < ARRAY_SIZE(names); i++)
+	for (i = 0; first && i < ARRAY_SIZE(names); i++)
 		if (word_is(&core, names[i]))
-			return !names_tcp(rest);
+			return !follows_program(rest);
 	return word_is(word, "UDP");
 }
 
@@ -612,7 +641,7 @@ static int pass_program(struct word *local, const char **rest)
 	for (nr = 1; word.len && !word_is(&word, "TCP"); nr++) {
 		if (word_has(&word, ':') && !is_no_end(&word))
 			return 0;
-		if (is_other_protocol(&word, nr, p) || is_other_file(&word, nr))
+		if (is_other_protocol(&word, false, p) || is_other_file(&word, nr))
 			return -ENODATA;
 		word = next_word(&p);
 	}
@@ -666,11 +695,14 @@ struct front {
 /* Passes over words without a colon, up to the first end.  Returns 0 or -ENODATA. */
 static int pass_front(struct word *local, const char **rest, struct front *front)
 {
+	bool first = true;
 	size_t nr;
 
 	for (nr = 0; local->len && !word_has(local, ':'); nr++) {
-		if (is_other_protocol(local, nr, *rest) || is_other_file(local, nr))
+		if (is_other_protocol(local, first, *rest) || is_other_file(local, nr))
 			return -ENODATA;
+		/* In front of it may be the number of the line, or what quotes it. */
+		first = !nr && !has_letter(local);
 		front->assigns |= word_has(local, '=');
 		front->netstat |= word_contains(local, "tcp6");
 		*local = next_word(rest);
@@ -694,7 +726,7 @@ static int pass_front(struct word *local, const char **rest, struct front *front
  * Return: 0; -ENODATA if the line plainly names no connection of TCP, as a heading
  * or a listener, or one of lsof that has another file; -EINVAL if it names one wrongly, by
  * ends that may have been cut, or behind a "=", as the value of an attribute, or by the name of
- * a program, since lsof has the ends further on.
+ * a program, where lsof has the ends further on.
  */
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 {
@@ -714,7 +746,7 @@ int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
 		if (front.assigns || (front.netstat && has_cut_end(&local, &remote)) ||
-		    names_tcp(rest))
+		    follows_program(rest))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}

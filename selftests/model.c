@@ -1266,6 +1266,12 @@ TEST(parses_the_ends_that_a_line_names)
 		{ "puma:\\x20 13 u 7u IPv4 81 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (CLOSE_WAIT)",
 		  "10.0.0.1:80 10.0.0.2:81" },
 
+		{ "ESTAB 0 0 10.0.0.1:80 10.0.0.2:81 users:((\"x TCP a:b\",pid=1,fd=3))",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "tcp 0 0 10.0.0.1:80 10.0.0.2:81 ESTABLISHED 9/x TCP a:b",
+		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "web nl 10.0.0.1:80 10.0.0.2:81", "10.0.0.1:80 10.0.0.2:81" },
+
 		/* And one that is called like a protocol. */
 		{ "nl 9 root 4u IPv4 10 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (ESTABLISHED)",
 		  "10.0.0.1:80 10.0.0.2:81" },
@@ -1422,6 +1428,13 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"chronyd 9 ntp 5u IPv4 812 0t0 UDP 127.0.0.1:323",
 		"sctp ESTAB 0 0 192.0.2.1:5060 10.10.10.5:5060", "nl UNCONN 0 0 0:0 *",
 		"raw 0 0 192.0.2.1:1 10.10.10.5:5060 7", "ti_st ESTAB 0 0 1:2 3:4",
+
+		/* UNIX domain sockets, by names that anybody may give them. */
+		"u_str LISTEN 0 128 x TCP 10.0.0.1:22 10.0.0.2:5555 y 1171317 * 0",
+		"u_str 0 128 x TCP 10.0.0.1:22 10.0.0.2:5555 y 1171317 * 0",
+		"unix  2      [ ACC ]     STREAM     LISTENING     1171317 x TCP 10.0.0.1:22 10.0.0.2:55",
+		"unix  2      [ ]         DGRAM                    1171317 x TCP 10.0.0.1:22 10.0.0.2:55",
+		"nl UNCONN 0 0 rtnl:x TCP 10.0.0.1:22 10.0.0.2:5555",
 
 		/* Files, by names that anybody may give them, as lsof lists them. */
 		"vi 77 eve 4r REG 8,1 0 99 /tmp/x 10.0.0.1:22->10.0.0.9:5000",

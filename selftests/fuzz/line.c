@@ -118,12 +118,33 @@ static unsigned int colons(struct piece word)
 	return n;
 }
 
-/* lsof: "... NODE NAME" with the node TCP. */
-static bool has_node_tcp(struct piece rest)
+static size_t letters(struct piece word)
 {
+	size_t i, n = 0;
+
+	for (i = 0; i < word.len; i++)
+		n += (word.text[i] >= 'a' && word.text[i] <= 'z') ||
+		     (word.text[i] >= 'A' && word.text[i] <= 'Z');
+	return n;
+}
+
+static bool is_decimal(struct piece word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if (word.text[i] < '0' || word.text[i] > '9')
+			return false;
+	return word.len;
+}
+
+/* lsof: "PID USER ... NODE NAME" behind the name of a program, with the node TCP. */
+static bool is_rest_of_lsof(struct piece rest)
+{
+	struct piece pid = next_word_of(&rest), word = next_word_of(&rest);
 	bool node = false;
 
-	for (struct piece word = next_word_of(&rest); word.len; word = next_word_of(&rest)) {
+	if (!is_decimal(pid) || !word.len || is_decimal(word) || word.text[0] == '[')
+		return false;
+	for (; word.len; word = next_word_of(&rest)) {
 		if (node && colons(word))
 			return true;
 		node = is_word(word, "TCP");
@@ -150,7 +171,7 @@ static bool is_of_others(struct piece word, struct piece rest)
 	word = (struct piece){ word.text + from, to - from };
 	for (name = list; *name && !is_word(word, *name); name++)
 		;
-	return *name && !has_node_tcp(rest);
+	return *name && !is_rest_of_lsof(rest);
 }
 
 /* Have the columns of netstat been too narrow for one of them, as far as that can be told? */
@@ -219,14 +240,16 @@ static bool has_inside(struct piece word, const char *what)
 static int ref_local(struct piece *rest, struct piece *local, bool *netstat, bool *value)
 {
 	struct piece word = next_word_of(rest), ahead;
-	size_t nr;
+	size_t nr, place = 0;
 
 	if (word.len && memchr(word.text, '=', word.len))
 		return -EINVAL;
 	for (nr = 0; word.len && !colons(word); nr++) {
-		if ((nr < 2 && is_of_others(word, *rest)) || is_word(word, "UDP") ||
+		if ((place == nr && is_of_others(word, *rest)) || is_word(word, "UDP") ||
 		    is_path(word, nr))
 			return -ENODATA;
+		if (!nr && !letters(word))
+			place = 1;
 		*value |= !!memchr(word.text, '=', word.len);
 		*netstat |= has_inside(word, "tcp6");
 		word = next_word_of(rest);
@@ -243,8 +266,7 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 			*rest = ahead;
 			return 0;
 		}
-		if ((nr < 2 && is_of_others(word, ahead)) || is_word(word, "UDP") ||
-		    is_path(word, nr))
+		if (is_word(word, "UDP") || is_path(word, nr))
 			return -ENODATA;
 		word = next_word_of(&ahead);
 	}
@@ -262,7 +284,7 @@ static int ref_ends(struct piece line, ref_number addrs[2], unsigned int ports[2
 		return ret;
 	remote = next_word_of(&rest);
 	if (ref_end(local, &addrs[0], &ports[0]) && ref_end(remote, &addrs[1], &ports[1])) {
-		if (value || (netstat && has_narrow_end(local, remote)) || has_node_tcp(rest))
+		if (value || (netstat && has_narrow_end(local, remote)) || is_rest_of_lsof(rest))
 			return -EINVAL;
 		return ref_is_ipv4(addrs[0]) == ref_is_ipv4(addrs[1]) ? 0 : -EINVAL;
 	}
