@@ -664,15 +664,15 @@ static unsigned long owners_time(const struct tcpdrop_dropper *d)
 }
 
 /*
- * Of a longer time between two looks no more than STANDSTILL counts.  What is still to be dropped
- * may have to wait for its time instead.
+ * Of a longer time between two looks no more than STANDSTILL counts.  What is still to be dropped,
+ * if it may be, may have to wait for its time instead.
  */
 static void wait_for_owners(const struct tcpdrop_dropper *d, struct tcpdrop_owner_net *net,
 			    unsigned long *before, unsigned long *patience)
 {
 	unsigned long now;
 
-	if (tcpdrop_pace_is_due(&d->pace) || list_empty(&d->deferred.list))
+	if (tcpdrop_pace_is_due(&d->pace) || list_empty(&d->deferred.list) || limit_reached(d))
 		tcpdrop_owner_net_wait(net);
 	now = owners_time(d);
 	*patience -= min3(*patience, now - *before, STANDSTILL);
