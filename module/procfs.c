@@ -234,11 +234,14 @@ static bool is_interrupted(const struct tally *tally)
 static void settle(struct tally *tally, bool last)
 {
 	unsigned long kept = last ? 0 : tally->patience / 2;
+	unsigned long kept_mptcp = last ? 0 : tally->dropper.mptcp_patience / 2;
 
 	tally->dropper.task = tally->deaf ? NULL : current;
 	tally->dropper.fatal = true;
 	tally->patience -= kept;
+	tally->dropper.mptcp_patience -= kept_mptcp;
 	tcpdrop_drop_settle(&tally->dropper, &tally->patience);
+	tally->dropper.mptcp_patience += kept_mptcp;
 	tally->patience += kept;
 	tally->dropper.task = NULL;
 	tally->deferred = 0;
