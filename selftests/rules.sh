@@ -484,7 +484,9 @@ needs_all_room()
 	printf '10.1.%s\n' {0..7}.{0..249..2} >before.list
 	printf '10.2.%s\n' {0..7}.{0..249..2} >after.list
 	applies '[web]' 'sport = 443' 'saddr = @before.list'
-	write_file changed '[web]' 'sport = 80' 'daddr = @after.list'
+	# What other systems write is copied once more.
+	printf '[web]\r\nsport = 80\r\ndaddr = @after.list\r\n' >changed
+	sed -i 's/$/\r/' after.list
 	before=$(state_of_rules)
 	mkdir small
 	defer umount "$PWD/small"
@@ -882,7 +884,7 @@ is_alone()
 
 	begin
 	write_file web '[web]' 'dport = 7001'
-	bash -c 'exec -a "tcpdrop-rules apply" sleep 600' &
+	bash -c 'exec -a "tcpdrop-rules -- apply" sleep 600' &
 	pid=$!
 	defer kill "$pid"
 	mark=$rules/tcpdrop-rules.$pid.$(readlink /proc/self/ns/pid | tr -dc 0-9).0
@@ -899,7 +901,7 @@ is_alone()
 
 is_called_rules()
 {
-	grep -q "tcpdrop-rules apply" "/proc/$1/cmdline"
+	grep -q "tcpdrop-rules -- apply" "/proc/$1/cmdline"
 }
 
 # Of [web], which another rule that is committed keeps from being mended.
