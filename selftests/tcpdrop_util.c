@@ -540,8 +540,6 @@ static int come_first(struct hold *hold)
 	int ret;
 
 	ret = file_read(RT_RUNTIME, hold->runtime, sizeof(hold->runtime));
-	if (!ret)
-		ret = file_write(RT_RUNTIME, "-1");
 	if (ret)
 		return ret;
 	CPU_ZERO(&here);
@@ -550,7 +548,7 @@ static int come_first(struct hold *hold)
 	    sched_setaffinity(0, sizeof(here), &here) ||
 	    sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
 		return -errno;
-	return 0;
+	return file_write(RT_RUNTIME, "-1");
 }
 
 /* And this process right after it: from 6.12 on it is the others who get 50 ms of each second. */
@@ -576,6 +574,16 @@ static int wait_for_drop(const struct pair *pair, int count)
 	return ret > 0 ? 0 : -ETIMEDOUT;
 }
 
+/* The commit goes on, wherever there is room for it. */
+void commit_let_go(const struct hold *hold)
+{
+	struct sched_param other = { .sched_priority = 0 };
+
+	sched_setscheduler(0, SCHED_OTHER, &other);
+	sched_setaffinity(0, sizeof(hold->cpus), &hold->cpus);
+	file_write(RT_RUNTIME, hold->runtime);
+}
+
 /*
  * Commit in another process, and come back when it drops the first client of
  * @pair. What it does wakes this thread, and so no timer has to be in time. To
@@ -590,18 +598,10 @@ int commit_hold(struct hold *hold, const struct rule *rule, const struct pair *p
 	if (ret)
 		return ret;
 	hold->pid = rule_commit_elsewhere(rule);
-	if (hold->pid < 0)
-		return hold->pid;
-	ret = come_second(hold->pid);
-	return ret ? ret : wait_for_drop(pair, count);
-}
-
-/* The commit goes on, wherever there is room for it. */
-void commit_let_go(const struct hold *hold)
-{
-	struct sched_param other = { .sched_priority = 0 };
-
-	sched_setscheduler(0, SCHED_OTHER, &other);
-	sched_setaffinity(0, sizeof(hold->cpus), &hold->cpus);
-	file_write(RT_RUNTIME, hold->runtime);
+	ret = hold->pid < 0 ? hold->pid : come_second(hold->pid);
+	if (!ret)
+		ret = wait_for_drop(pair, count);
+	if (ret)
+		commit_let_go(hold);
+	return ret;
 }
