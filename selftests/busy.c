@@ -703,7 +703,7 @@ static void expect_order(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) 
 	for (i = 0; i < CROWD; i++)
 		late += atomic_load(&self->talk[i].target->ended_us) >=
 			atomic_load(&self->dropper->ended_us);
-	/* One may come to say so late. */
+	/* Some may come to say so late. */
 	EXPECT_GT(CROWD / 2, late);
 	for (i = 0; i < STUCK; i++)
 		EXPECT_EQ(0, sender_let_go(&self->sender[i], self->faults));

@@ -602,6 +602,12 @@ TEST_F(faults, of_which_there_are_several_in_lines_leave_none_half_done)
 	drop_by_lines(_metadata, self, false);
 }
 
+TEST_F(faults, of_which_there_are_several_in_a_line_that_is_a_rule_leave_none_undone)
+{
+	ASSERT_EQ(0, fault_begin_by_lot(&self->fault));
+	drop_by_lines(_metadata, self, true);
+}
+
 /* How often a load of the module has come to its own part. */
 static int count_begun(void)
 {

@@ -279,7 +279,7 @@ make_blue()
 	cp --remove-destination "$(type -P sleep)" "$tmp/redis-server"
 	nsenter --net=/run/netns/blue "$tmp/redis-server" 600 &
 	defer kill $!
-	wait_for pgrep -x redis-server
+	wait_for grep -q -x redis-server "/proc/$!/comm"
 	start_puppet blue nsenter --net=/run/netns/blue
 	is_dropped=target_in_blue_is_dropped
 }
