@@ -550,7 +550,8 @@ static bool is_other_protocol(const struct word *word, bool first, const char *r
 	for (i = 0; first && i < ARRAY_SIZE(names); i++)
 		if (word_is(&core, names[i]))
 			return !follows_program(rest);
-	return word_is(word, "UDP");
+	return word_is(word, "UDPLITE") ||
+	       (word_is(word, "UDP") && !(first && follows_program(rest)));
 }
 
 /*
@@ -628,6 +629,24 @@ static bool is_no_end(const struct word *word)
 }
 
 /*
+ * A program, be the line numbered, up to four numbers of processes and threads, and then no number:
+ * a thread, a label or a user.
+ */
+static bool begins_as_lsof(const char *line)
+{
+	struct word word = next_word(&line);
+	unsigned int nr;
+
+	if (!has_letter(&word))
+		next_word(&line);
+	word = next_word(&line);
+	for (nr = 0; is_number(&word); nr++)
+		word = next_word(&line);
+	return nr && nr <= 4 && word.len && *word.text != '[' &&
+	       (!word_has(&word, ':') || is_no_end(&word));
+}
+
+/*
  * A line of lsof begins with the name of a program, which may have a colon, as that of a
  * thread and what SELinux has to say of it.  Nothing else has one before the word TCP, behind
  * which the ends are.  Returns 0 or -ENODATA.
@@ -690,9 +709,10 @@ static int parse_word(const struct word *word, struct tcpdrop_range_key *addr, u
 struct front {
 	bool assigns;	/* a value to something */
 	bool netstat;	/* "tcp6", be it quoted or numbered: netstat, which may have cut an end */
+	size_t words;	/* how many there are */
 };
 
-/* Passes over words without a colon, up to the first end.  Returns 0 or -ENODATA. */
+/* Passes over words without a colon, to the first end.  Returns 0; -ENODATA if that is none. */
 static int pass_front(struct word *local, const char **rest, struct front *front)
 {
 	bool first = true;
@@ -707,15 +727,31 @@ static int pass_front(struct word *local, const char **rest, struct front *front
 		front->netstat |= word_contains(local, "tcp6");
 		*local = next_word(rest);
 	}
-	return 0;
+	front->words = nr;
+	return is_other_file(local, nr) ? -ENODATA : 0;
+}
+
+/* Is there nothing behind the ends, or a state, as our own listings have it, or a comment? */
+static bool is_own_rest(const char *rest)
+{
+	while (tcpdrop_is_blank(*rest))
+		rest++;
+	while (isupper(*rest) || isdigit(*rest) || *rest == '_')
+		rest++;
+	while (tcpdrop_is_blank(*rest))
+		rest++;
+	return !*rest || *rest == '#' || *rest == ';';
 }
 
 /**
- * tcpdrop_conn_parse_ends() - the two ends that a line names
+ * tcpdrop_conn_parse_row() - the two ends that a line names, and whether it is another program's
  * @line: "ADDR:PORT ADDR:PORT" or "ADDR:PORT->ADDR:PORT", behind words without
  *        a colon, and with anything behind it: a line of a listing, of ss,
  *        netstat or lsof
  * @ends: filled, except for the state
+ * @row: set to whether the line has anything in front of its ends, or more behind them than a
+ *       state and a comment, or is about what is not TCP's: then it may have names that anybody
+ *       has chosen, and what is behind a newline in one of them looks like a line of its own
  *
  * The first word with a colon has to be the first end: to look for one further
  * on would find another connection in a line with a typing error.
@@ -728,27 +764,45 @@ static int pass_front(struct word *local, const char **rest, struct front *front
  * ends that may have been cut, or behind a "=", as the value of an attribute, or by the name of
  * a program, where lsof has the ends further on.
  */
-int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
+int tcpdrop_conn_parse_row(const char *line, struct tcpdrop_conn *ends, bool *row)
 {
 	struct word local, remote;
 	struct front front = {};
 	const char *rest = line;
 
+	*row = false;
 	local = next_word(&rest);
 	if (word_has(&local, '='))
 		return -EINVAL;
+	*row = true;
 	if (pass_front(&local, &rest, &front))
 		return -ENODATA;
-	if (is_no_end(&local) && pass_program(&local, &rest))
+	if (is_no_end(&local) && begins_as_lsof(line) && pass_program(&local, &rest))
 		return -ENODATA;
 	remote = next_word(&rest);
 
 	if (!parse_word(&local, &ends->saddr, &ends->sport) &&
 	    !parse_word(&remote, &ends->daddr, &ends->dport)) {
+		*row = front.words || !is_own_rest(rest);
 		if (front.assigns || (front.netstat && has_cut_end(&local, &remote)) ||
 		    follows_program(rest))
 			return -EINVAL;
 		return ends->saddr.space == ends->daddr.space ? 0 : -EINVAL;
 	}
+	*row = front.words && !is_heading(line);
 	return is_listening(&local, &remote, rest) || is_heading(line) ? -ENODATA : -EINVAL;
+}
+
+/**
+ * tcpdrop_conn_parse_ends() - the two ends that a line names
+ * @line: as for tcpdrop_conn_parse_row()
+ * @ends: likewise
+ *
+ * Return: as tcpdrop_conn_parse_row().
+ */
+int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends)
+{
+	bool row;
+
+	return tcpdrop_conn_parse_row(line, ends, &row);
 }

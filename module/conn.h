@@ -64,6 +64,7 @@ unsigned int tcpdrop_conn_states_by_name(const char *name);
 
 int tcpdrop_conn_parse_addr(char *text, struct tcpdrop_range_key *key);
 int tcpdrop_conn_parse_port(const char *text, u16 *port);
+int tcpdrop_conn_parse_row(const char *line, struct tcpdrop_conn *ends, bool *row);
 int tcpdrop_conn_parse_ends(const char *line, struct tcpdrop_conn *ends);
 
 int tcpdrop_conn_print_addr(char *buf, const struct tcpdrop_range_key *addr);

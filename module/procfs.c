@@ -79,6 +79,7 @@ struct reader {
  * @refused: likewise, how many were rules that matched more than they allow
  * @failed: likewise, how many sockets still stood
  * @section: there was the heading of a section of rules
+ * @listing: there was a line of another program's listing
  * @doubtful: the line may have been cut where its writer gave up
  * @owner: the process that wrote it
  */
@@ -92,6 +93,7 @@ struct writer {
 	size_t refused;
 	size_t failed;
 	bool section;
+	bool listing;
 	bool doubtful;
 	struct pid *owner;
 };
@@ -358,6 +360,15 @@ static bool is_section(const char *line)
 }
 
 /*
+ * Not in a section, nor in a listing: there the name of a process or a socket may have a
+ * newline, and behind that say whatever its user likes.
+ */
+static bool may_be_rule(const struct writer *writer)
+{
+	return !writer->section && !writer->listing;
+}
+
+/*
  * Carries out the line at hand, which is complete. Returns 0, or an error if
  * it has to be written again.
  */
@@ -366,6 +377,7 @@ static int take_line(struct writer *writer, struct tally *tally)
 	char *text = line_of(writer);
 	struct tcpdrop_conn ends;
 	const char *line;
+	bool row;
 	int ret;
 
 	if (writer->len == TOO_LONG || memchr(text, '\0', writer->len))
@@ -378,8 +390,9 @@ static int take_line(struct writer *writer, struct tally *tally)
 	if (is_section(line))
 		writer->section = true;
 	if (tcpdrop_once_is_rule(line, strlen(line)))
-		return writer->section ? take_malformed(tally) : take_rule(line, tally);
-	ret = tcpdrop_conn_parse_ends(line, &ends);
+		return may_be_rule(writer) ? take_rule(line, tally) : take_malformed(tally);
+	ret = tcpdrop_conn_parse_row(line, &ends, &row);
+	writer->listing |= row;
 	if (ret == -ENODATA)
 		return take_no_connection(tally);
 	if (ret)

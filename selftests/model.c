@@ -1275,6 +1275,8 @@ TEST(parses_the_ends_that_a_line_names)
 		/* And one that is called like a protocol. */
 		{ "nl 9 root 4u IPv4 10 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (ESTABLISHED)",
 		  "10.0.0.1:80 10.0.0.2:81" },
+		{ "UDP 9 root 4u IPv4 10 0t0 TCP 10.0.0.1:80->10.0.0.2:81 (ESTABLISHED)",
+		  "10.0.0.1:80 10.0.0.2:81" },
 		{ "udp 9 root 4u IPv6 10 0t0 TCP [::1]:80->[::2]:81 (CLOSE_WAIT)",
 		  "[::1]:80 [::2]:81" },
 
@@ -1357,6 +1359,11 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"gunicorn: 2013 root 7u IPv6 81 0t0 TCP 10.0.0.3:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 tcp 10.0.0.3:80 10.0.0.4:80",
 		"a:b c:d *:*", "10.0.0.1:8x 10.0.0.2:8x 0.0.0.0:*",
+		/* What somebody has logged, or called a socket. */
+		"2026-11-30T21:43:45.123456+00:00 host eve: TCP 10.0.0.1:22->10.0.0.2:5555",
+		"0000000086449a5c: 00000002 00000000 00010000 0001 01 1243262 x TCP 10.0.0.1:22 10.0.0.2:5",
+		"host1: u_str LISTEN 0 128 x TCP 10.0.0.1:22 10.0.0.2:5555 y 1 * 0",
+		"host1: unix 2 [ ACC ] STREAM LISTENING 11 x TCP 10.0.0.1:22 10.0.0.2:5555 y",
 		/* Of a program that is called like a connection. */
 		"::1:80->::1:443 9 root 4u IPv4 10 0t0 TCP 10.0.0.3:80->10.0.0.4:80 (ESTABLISHED)",
 		/* What netstat cuts without -W. */
@@ -1382,6 +1389,36 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 
 	for (i = 0; i < ARRAY_SIZE(lines); i++)
 		EXPECT_EQ(-EINVAL, tcpdrop_conn_parse_ends(lines[i], &ends)) TH_LOG("line %zu", i);
+}
+
+/* In which names may be that anybody has chosen. */
+TEST(tells_rows_of_other_programs)
+{
+	static const char *const rows[] = {
+		"ESTAB 0 0 10.0.0.1:80 10.0.0.2:81 users:((\"", "0 0 10.0.0.1:80 10.0.0.2:81",
+		"tcp 0 0 10.0.0.1:80 10.0.0.2:81 ESTABLISHED 9/", "10.0.0.1:80 10.0.0.2:81 9/",
+		"10.0.0.1:80 10.0.0.2:81 ESTABLISHED 9/", "u_str LISTEN 0 128 @",
+		"udp 0 0 *:68 *:*", "LISTEN 0 128 *:22 *:*", "vi 77 eve 4r REG 8,1 0 99 /tmp/a",
+		"unix  2      [ ACC ]     STREAM     LISTENING     1171317 @", "x 10.0.0.1:8x *:*",
+	};
+	static const char *const others[] = {
+		"10.0.0.1:80 10.0.0.2:81", "[::1]:80->[::2]:81\r",
+		"10.0.0.1:80 10.0.0.2:81 ESTABLISHED", "10.0.0.1:80 10.0.0.2:81 # the web",
+		"[::1]:80 [::2]:81\tFIN_WAIT_1 \r", "Local Address:Port Peer Address:Port", "x", "",
+		"10.0.0.1:8x 10.0.0.2:81", "daddr=10.0.0.1",
+	};
+	struct tcpdrop_conn ends;
+	bool row;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		tcpdrop_conn_parse_row(rows[i], &ends, &row);
+		EXPECT_TRUE(row) TH_LOG("row %zu", i);
+	}
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		tcpdrop_conn_parse_row(others[i], &ends, &row);
+		EXPECT_FALSE(row) TH_LOG("line %zu", i);
+	}
 }
 
 TEST(tells_lines_that_are_plainly_no_connection)
@@ -1428,6 +1465,10 @@ TEST(tells_lines_that_are_plainly_no_connection)
 		"chronyd 9 ntp 5u IPv4 812 0t0 UDP 127.0.0.1:323",
 		"sctp ESTAB 0 0 192.0.2.1:5060 10.10.10.5:5060", "nl UNCONN 0 0 0:0 *",
 		"raw 0 0 192.0.2.1:1 10.10.10.5:5060 7", "ti_st ESTAB 0 0 1:2 3:4",
+
+		"x 9 eve 12u IPv4 1243472 0t0 UDPLITE 127.0.0.1:34567->127.0.0.1:443",
+		"vi 77 eve 4r REG 8,1 0 99 /tmp/a:b TCP 10.0.0.1:22->10.0.0.9:5000",
+		"udp 77 eve 4r REG 8,1 0 99 /memfd:x TCP 10.0.0.1:22->10.0.0.9:5000",
 
 		/* UNIX domain sockets, by names that anybody may give them. */
 		"u_str LISTEN 0 128 x TCP 10.0.0.1:22 10.0.0.2:5555 y 1171317 * 0",

@@ -263,6 +263,22 @@ TEST_F(once, means_a_listener_by_its_state_alone)
 
 /* Several lines */
 
+/* The name of a process, with newlines, as ss has it. */
+TEST_F(once, is_not_found_in_the_names_that_a_listing_has)
+{
+	char line[256];
+
+	ends_print(&self->conn.ends, conn_state(ESTABLISHED), line, sizeof(line));
+	EXPECT_EQ(-EINVAL, putf("ESTAB 0 0 %.*s users:((\"\nstate=all\n\",pid=7,fd=3))\n",
+				(int)strcspn(line, "E"), line));
+	EXPECT_FALSE(ends_in_table(&self->conn.ends));
+	EXPECT_EQ(-EINVAL, put("u_str LISTEN 0 128 @\nstate=all\n 7 * 0\n"));
+	EXPECT_TRUE(sock_talks(self->bystander.fd, self->bystander.peer));
+	EXPECT_EQ(0, putf("sport=%u\n", self->bystander.ends.local.port));
+	conn_close(&self->bystander);
+	ASSERT_EQ(0, conn_make(&self->bystander, ESTABLISHED, variant->family));
+}
+
 TEST_F(once, stands_among_other_lines)
 {
 	char line[256];

@@ -233,19 +233,40 @@ static bool has_inside(struct piece word, const char *what)
 	return false;
 }
 
+/* NAME, behind a number of the line or not, from one to four numbers, and another word. */
+static bool is_lsofs(struct piece line)
+{
+	struct piece words[7];
+	size_t n, first, numbers = 0;
+
+	for (n = 0; n < 7; n++)
+		words[n] = next_word_of(&line);
+	first = letters(words[0]) ? 1 : 2;
+	while (first + numbers < 7 && is_decimal(words[first + numbers]))
+		numbers++;
+	if (numbers < 1 || numbers > 4 || !words[first + numbers].len)
+		return false;
+	words[0] = words[first + numbers];
+	if (words[0].text[0] == '[')
+		return false;
+	return !colons(words[0]) || has_strange_colon(words[0]) || is_named(words[0]);
+}
+
 /*
  * What is in front of the ends: nothing, columns, or what lsof has, the name of a program first.
  * It says whether the ends are to be refused.
  */
 static int ref_local(struct piece *rest, struct piece *local, bool *netstat, bool *value)
 {
-	struct piece word = next_word_of(rest), ahead;
+	struct piece line = *rest, word = next_word_of(rest), ahead;
 	size_t nr, place = 0;
 
 	if (word.len && memchr(word.text, '=', word.len))
 		return -EINVAL;
 	for (nr = 0; word.len && !colons(word); nr++) {
-		if ((place == nr && is_of_others(word, *rest)) || is_word(word, "UDP") ||
+		if ((place == nr && is_of_others(word, *rest)) ||
+		    is_word(word, "UDPLITE") ||
+		    (is_word(word, "UDP") && !(place == nr && is_rest_of_lsof(*rest))) ||
 		    is_path(word, nr))
 			return -ENODATA;
 		if (!nr && !letters(word))
@@ -255,7 +276,9 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 		word = next_word_of(rest);
 	}
 	*local = word;
-	if (!has_strange_colon(word) && !is_named(word))
+	if (word.len && is_path(word, nr))
+		return -ENODATA;
+	if ((!has_strange_colon(word) && !is_named(word)) || !is_lsofs(line))
 		return 0;
 	ahead = *rest;
 	for (word = next_word_of(&ahead), nr = 1; word.len; nr++) {
@@ -266,7 +289,7 @@ static int ref_local(struct piece *rest, struct piece *local, bool *netstat, boo
 			*rest = ahead;
 			return 0;
 		}
-		if (is_word(word, "UDP") || is_path(word, nr))
+		if (is_word(word, "UDP") || is_word(word, "UDPLITE") || is_path(word, nr))
 			return -ENODATA;
 		word = next_word_of(&ahead);
 	}
