@@ -1356,6 +1356,7 @@ TEST(refuses_lines_that_name_a_connection_wrongly)
 		"db.lan:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
 		"cafe:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
 		"ESTAB 0 0 10.0.0.1:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
+		"x 9 root 10.0.0.1:8x0 TCP 10.0.0.3:80->10.0.0.4:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 TCP 10.0.0.3:80",
 		"gunicorn: 2013 root 7u IPv6 81 0t0 tcp 10.0.0.3:80 10.0.0.4:80",
 		"a:b c:d *:*", "10.0.0.1:8x 10.0.0.2:8x 0.0.0.0:*",
