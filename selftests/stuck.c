@@ -232,7 +232,22 @@ TEST_F(stuck, two_commits_that_wait_for_the_same_owners_drop_each_once)
 	EXPECT_EQ(0, rule_remove(&other));
 }
 
-/* Whose socket it is changes without the lock that its owner has. */
+/*
+ * Commit until it waits for the stuck, whom it does not mean any more then: whose socket it is
+ * changes without the lock that its owner has.
+ */
+static pid_t commit_and_give_away(struct __test_metadata *_metadata, FIXTURE_DATA(stuck) * self)
+{
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, rule_setf(&self->rule, "uid", "%u", getuid()));
+	pid = commit_until_stuck(_metadata, &self->rule);
+	for (i = 0; i < STUCK; i++)
+		ASSERT_EQ(0, fchown(self->conn[i].fd, getuid() + 1, -1));
+	return pid;
+}
+
 TEST_F(stuck, who_is_let_go_and_does_not_match_by_then_lives_on)
 {
 	int64_t start = clock_ms();
@@ -241,10 +256,7 @@ TEST_F(stuck, who_is_let_go_and_does_not_match_by_then_lives_on)
 	pid_t pid;
 	int i;
 
-	ASSERT_EQ(0, rule_setf(&self->rule, "uid", "%u", getuid()));
-	pid = commit_until_stuck(_metadata, &self->rule);
-	for (i = 0; i < STUCK; i++)
-		ASSERT_EQ(0, fchown(self->conn[i].fd, getuid() + 1, -1));
+	pid = commit_and_give_away(_metadata, self);
 	let_go(_metadata, self->sender, self->faults);
 	if (patience_is_over(start))
 		failed = STUCK;
@@ -265,10 +277,7 @@ TEST_F(stuck, who_does_not_match_any_more_has_not_failed)
 	pid_t pid;
 	int i;
 
-	ASSERT_EQ(0, rule_setf(&self->rule, "uid", "%u", getuid()));
-	pid = commit_until_stuck(_metadata, &self->rule);
-	for (i = 0; i < STUCK; i++)
-		ASSERT_EQ(0, fchown(self->conn[i].fd, getuid() + 1, -1));
+	pid = commit_and_give_away(_metadata, self);
 	if (patience_is_over(start))
 		failed = STUCK;
 	EXPECT_EQ(0, rule_commit_end(pid));
