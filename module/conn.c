@@ -436,9 +436,16 @@ static bool has_number(const struct word *word)
 	return digits && digits < word->len && word->text[word->len - 1 - digits] == ':';
 }
 
+static bool word_ends(const struct word *word, const char *text)
+{
+	size_t len = strlen(text);
+
+	return word->len >= len && !memcmp(word->text + word->len - len, text, len);
+}
+
 static bool has_any_port(const struct word *word)
 {
-	return word->len >= 2 && !memcmp(word->text + word->len - 2, ":*", 2);
+	return word_ends(word, ":*");
 }
 
 static bool word_starts(const struct word *word, const char *text)
@@ -451,13 +458,6 @@ static bool word_starts(const struct word *word, const char *text)
 static bool word_is(const struct word *word, const char *text)
 {
 	return word->len == strlen(text) && word_starts(word, text);
-}
-
-static bool word_ends(const struct word *word, const char *text)
-{
-	size_t len = strlen(text);
-
-	return word->len >= len && !memcmp(word->text + word->len - len, text, len);
 }
 
 /*
@@ -532,11 +532,8 @@ static struct word core_of(const struct word *word)
 	return core;
 }
 
-/*
- * What is not TCP's, as ss and netstat call it in front (@first), or lsof, which does it further
- * on.  A program may have such a name as well.
- */
-static bool is_other_protocol(const struct word *word, bool first, const char *rest)
+/* What is not TCP's, as ss and netstat call it. */
+static bool has_other_name(const struct word *word)
 {
 	static const char * const names[] = {
 		"udp", "udp4", "udp6", "udp46", "udpl", "udpl6", "udplite", "udplite6", "raw",
@@ -547,11 +544,21 @@ static bool is_other_protocol(const struct word *word, bool first, const char *r
 	struct word core = core_of(word);
 	unsigned int i;
 
-	for (i = 0; first && i < ARRAY_SIZE(names); i++)
+	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (word_is(&core, names[i]))
-			return !follows_program(rest);
-	return word_is(word, "UDPLITE") ||
-	       (word_is(word, "UDP") && !(first && follows_program(rest)));
+			return true;
+	return false;
+}
+
+/*
+ * What is not TCP's has its name in front (@first) in ss and netstat, and further on in lsof,
+ * where a program may have such a name.
+ */
+static bool is_other_protocol(const struct word *word, bool first, const char *rest)
+{
+	if (word_is(word, "UDP") || (first && has_other_name(word)))
+		return !first || !follows_program(rest);
+	return word_is(word, "UDPLITE");
 }
 
 /*
