@@ -725,7 +725,7 @@ static void compare(struct __test_metadata *_metadata, const FIXTURE_DATA(child)
 	EXPECT_EQ(0, differ);
 }
 
-TEST_F_TIMEOUT(child, is_accepted_as_after_the_kernels_own_abort, 300)
+TEST_F(child, is_accepted_as_after_the_kernels_own_abort)
 {
 	int order;
 
@@ -734,7 +734,7 @@ TEST_F_TIMEOUT(child, is_accepted_as_after_the_kernels_own_abort, 300)
 }
 
 /* What is compared is the same whenever the kernel does it, and tells if it did not. */
-TEST_F_TIMEOUT(child, that_the_kernel_aborts_is_always_the_same_and_like_no_other, 300)
+TEST_F(child, that_the_kernel_aborts_is_always_the_same_and_like_no_other)
 {
 	struct notes *notes = calloc(2, sizeof(*notes));
 	struct child child;
@@ -813,7 +813,7 @@ FIXTURE_TEARDOWN(crowd)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-TEST_F_TIMEOUT(crowd, of_children_is_dropped_and_the_listener_lives, 300)
+TEST_F(crowd, of_children_is_dropped_and_the_listener_lives)
 {
 	struct pair pair;
 	int i, fd;
@@ -1067,7 +1067,7 @@ static bool counts_are_back(const struct counts *before)
 	       now.orphan <= before->orphan && now.alloc <= before->alloc;
 }
 
-TEST_F_TIMEOUT(storm, of_drops_and_closed_listeners_leaves_nothing, 300)
+TEST_F(storm, of_drops_and_closed_listeners_leaves_nothing)
 {
 	int64_t end = clock_ms() + STORM_MS;
 	pthread_t committer, writer;
@@ -1119,17 +1119,7 @@ static void *close_clients(void *arg)
 	return NULL;
 }
 
-static void spin_us(int us)
-{
-	struct timespec now, then;
-
-	clock_gettime(CLOCK_MONOTONIC, &then);
-	do {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - then.tv_sec) * 1000000 + (now.tv_nsec - then.tv_nsec) / 1000 < us);
-}
-
-TEST_F_TIMEOUT(storm, of_ends_of_a_listener_and_its_children_holds_up_no_commit, 300)
+TEST_F(storm, of_ends_of_a_listener_and_its_children_holds_up_no_commit)
 {
 	pthread_t listener, clients;
 	struct closing closing;

@@ -173,7 +173,7 @@ static void expect_consistent(struct __test_metadata *_metadata, const struct ru
 	EXPECT_EQ(result.dropped, sum);
 }
 
-TEST_F_TIMEOUT(churn, every_old_connection_is_dropped_and_no_bystander, 300)
+TEST_F(churn, every_old_connection_is_dropped_and_no_bystander)
 {
 	int round;
 
@@ -187,7 +187,7 @@ TEST_F_TIMEOUT(churn, every_old_connection_is_dropped_and_no_bystander, 300)
 	EXPECT_TRUE(pairs_live(self->bystander, BYSTANDERS));
 }
 
-TEST_F_TIMEOUT(churn, a_rule_for_all_states_ends_and_leaves_other_addresses_alone, 300)
+TEST_F(churn, a_rule_for_all_states_ends_and_leaves_other_addresses_alone)
 {
 	int round;
 
@@ -199,7 +199,7 @@ TEST_F_TIMEOUT(churn, a_rule_for_all_states_ends_and_leaves_other_addresses_alon
 	EXPECT_TRUE(pairs_live(self->bystander, BYSTANDERS));
 }
 
-TEST_F_TIMEOUT(churn, connections_that_close_meanwhile_are_gone_or_dropped, 300)
+TEST_F(churn, connections_that_close_meanwhile_are_gone_or_dropped)
 {
 	struct table table;
 	int round, i;
@@ -227,7 +227,7 @@ TEST_F_TIMEOUT(churn, connections_that_close_meanwhile_are_gone_or_dropped, 300)
 	}
 }
 
-TEST_F_TIMEOUT(churn, a_listing_has_every_old_connection_once, 300)
+TEST_F(churn, a_listing_has_every_old_connection_once)
 {
 	char line[128], *text;
 	int round, i;
@@ -281,7 +281,7 @@ static void *commit_thread(void *rule)
 	return (void *)(long)rule_commit(rule);
 }
 
-TEST_F_TIMEOUT(many, two_rules_at_once_count_each_socket_once, 300)
+TEST_F(many, two_rules_at_once_count_each_socket_once)
 {
 	pthread_t thread;
 	void *ret;
@@ -306,7 +306,7 @@ static void hold_half_way(struct __test_metadata *_metadata, const struct rule *
 	ASSERT_GT(MANY, rule_result(rule, "matched"));
 }
 
-TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
+TEST_F(many, a_write_during_a_commit_is_refused)
 {
 	const struct rule *rule = &self->rule[0];
 	struct hold hold;
@@ -328,7 +328,7 @@ TEST_F_TIMEOUT(many, a_write_during_a_commit_is_refused, 300)
 	EXPECT_EQ(0, rule_commit(rule));
 }
 
-TEST_F_TIMEOUT(many, a_signal_stops_a_commit_which_says_how_far_it_came, 300)
+TEST_F(many, a_signal_stops_a_commit_which_says_how_far_it_came)
 {
 	const struct rule *rule = &self->rule[0];
 	struct hold hold;
@@ -369,7 +369,7 @@ static int newcomers_make(struct pair *newcomer)
  * after the commit had ended, since making them took waiting, are not what
  * remained.
  */
-TEST_F_TIMEOUT(many, newcomers_make_a_commit_drop_no_more_than_max, 300)
+TEST_F(many, newcomers_make_a_commit_drop_no_more_than_max)
 {
 	const struct rule *rule = &self->rule[0];
 	struct pair newcomer[NEWCOMERS], late[LATE];

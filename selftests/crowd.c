@@ -402,15 +402,6 @@ TEST(no_minisock_is_left_in_memory)
 	EXPECT_EQ(0, rule_remove(&rule));
 }
 
-/* Takes the CPU for longer than who comes first there may, by default. */
-static void be_slow(void)
-{
-	int64_t end = clock_ms() + 1200;
-
-	while (clock_ms() < end)
-		;
-}
-
 /*
  * They are all found at once, and dropped one after the other. What has got
  * another mark by then is not what the rule asks for.
@@ -427,7 +418,8 @@ TEST_F(crowd, what_no_longer_matches_when_its_turn_comes_stays)
 	ASSERT_EQ(0, rule_set(&self->rule, "mark", "7"));
 	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000"));
 	ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->crowd, CROWD));
-	be_slow();
+	/* Longer than who comes first may have the CPU, by default. */
+	spin_us(1200000);
 	mark = 8;
 	for (i = 0; i < CROWD; i++)
 		if (self->crowd[i].client >= 0)

@@ -350,7 +350,7 @@ static bool have_same_sockets(const struct table *before)
 	return same;
 }
 
-TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ports, 300)
+TEST_F(nvme, host_and_target_are_spared_by_rules_for_their_ports)
 {
 	struct table table;
 
@@ -361,7 +361,7 @@ TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ports, 300)
 	EXPECT_TRUE(have_same_sockets(&table));
 }
 
-TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ends, 300)
+TEST_F(nvme, host_and_target_are_spared_by_rules_for_their_ends)
 {
 	struct table table;
 	size_t i;
@@ -378,7 +378,7 @@ TEST_F_TIMEOUT(nvme, host_and_target_are_spared_by_rules_for_their_ends, 300)
 	EXPECT_TRUE(have_same_sockets(&table));
 }
 
-TEST_F_TIMEOUT(nvme, host_and_target_are_refused_to_lines_and_not_listed, 300)
+TEST_F(nvme, host_and_target_are_refused_to_lines_and_not_listed)
 {
 	struct table table;
 	size_t i;
@@ -517,13 +517,13 @@ static void expect_nfsd_goes_on(struct __test_metadata *_metadata, FIXTURE_DATA(
 	close(client);
 }
 
-TEST_F_TIMEOUT(nfsd, server_and_its_listener_are_spared_by_a_rule_for_its_port, 300)
+TEST_F(nfsd, server_and_its_listener_are_spared_by_a_rule_for_its_port)
 {
 	expect_port_spared(_metadata, &self->rule, "sport", self->end.port);
 	expect_nfsd_goes_on(_metadata, self);
 }
 
-TEST_F_TIMEOUT(nfsd, listener_that_user_space_made_is_spared_where_LISTEN_is_named, 300)
+TEST_F(nfsd, listener_that_user_space_made_is_spared_where_LISTEN_is_named)
 {
 	ASSERT_EQ(0, rule_set(&self->rule, "state", "LISTEN"));
 	ASSERT_EQ(0, rule_set(&self->rule, "sport", "!111"));
@@ -532,7 +532,7 @@ TEST_F_TIMEOUT(nfsd, listener_that_user_space_made_is_spared_where_LISTEN_is_nam
 }
 
 /* A process has it as a file: it is its own to lose, whoever else uses it. */
-TEST_F_TIMEOUT(nfsd, listener_that_user_space_keeps_is_dropped_where_LISTEN_is_named, 300)
+TEST_F(nfsd, listener_that_user_space_keeps_is_dropped_where_LISTEN_is_named)
 {
 	int ret, listener = sock_listen(IPV4, ADDR, 0);
 	struct end end;
@@ -553,7 +553,7 @@ TEST_F_TIMEOUT(nfsd, listener_that_user_space_keeps_is_dropped_where_LISTEN_is_n
 	close(listener);
 }
 
-TEST_F_TIMEOUT(nfsd, server_is_refused_to_lines_and_not_listed, 300)
+TEST_F(nfsd, server_is_refused_to_lines_and_not_listed)
 {
 	expect_not_listed(_metadata, &self->ends);
 	expect_line_refused(_metadata, &self->ends);
@@ -563,7 +563,7 @@ TEST_F_TIMEOUT(nfsd, server_is_refused_to_lines_and_not_listed, 300)
 }
 
 /* The client's end is a process's. */
-TEST_F_TIMEOUT(nfsd, client_of_user_space_is_dropped, 300)
+TEST_F(nfsd, client_of_user_space_is_dropped)
 {
 	struct ends ends = ends_swap(&self->ends);
 
@@ -626,7 +626,7 @@ FIXTURE_TEARDOWN(p9)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-TEST_F_TIMEOUT(p9, mount_is_spared_and_not_listed, 300)
+TEST_F(p9, mount_is_spared_and_not_listed)
 {
 	expect_spared(_metadata, &self->rule, &self->ends);
 	EXPECT_EQ(TCP_ESTABLISHED, sock_state(self->server));
@@ -781,7 +781,7 @@ FIXTURE_TEARDOWN(nbd)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-TEST_F_TIMEOUT(nbd, socket_that_nobody_else_has_is_spared_and_not_listed, 300)
+TEST_F(nbd, socket_that_nobody_else_has_is_spared_and_not_listed)
 {
 	ASSERT_EQ(0, close(self->client));
 	expect_spared(_metadata, &self->rule, &self->ends);
@@ -789,7 +789,7 @@ TEST_F_TIMEOUT(nbd, socket_that_nobody_else_has_is_spared_and_not_listed, 300)
 }
 
 /* It is the process's as long as that keeps it. */
-TEST_F_TIMEOUT(nbd, socket_that_a_process_keeps_is_dropped, 300)
+TEST_F(nbd, socket_that_a_process_keeps_is_dropped)
 {
 	EXPECT_TRUE(ends_in_table(&self->ends));
 	EXPECT_EQ(0, ends_drop(&self->ends));

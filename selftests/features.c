@@ -440,7 +440,7 @@ static bool all_are_reset(const int client[CHILDREN])
 	return true;
 }
 
-TEST_F_TIMEOUT(children, all_end_when_their_listener_is_closed_during_the_walk, 300)
+TEST_F(children, all_end_when_their_listener_is_closed_during_the_walk)
 {
 	int client[CHILDREN];
 	pthread_t thread;

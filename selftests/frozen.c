@@ -327,7 +327,7 @@ static int commit_work(struct _test_data_frozen *self)
 	return rule_commit(&self->rule);
 }
 
-TEST_F_TIMEOUT(frozen, commits, 300)
+TEST_F(frozen, commits)
 {
 	ASSERT_EQ(0, worker_start(self, variant->prepare, commit_work));
 	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") == 2));
@@ -348,7 +348,7 @@ TEST_F_TIMEOUT(frozen, commits, 300)
  * Owners that are let go then are dropped, if the commit still waits for them,
  * and it loses sight of none.
  */
-TEST_F_TIMEOUT(frozen, commits_go_on_afterwards, 300)
+TEST_F(frozen, commits_go_on_afterwards)
 {
 	if (variant->seen || variant->event == freeze_and_thaw ||
 	    variant->event == signal_usr1_and_freeze || variant->event == seize ||
@@ -398,7 +398,7 @@ static int write_work(struct _test_data_frozen *self)
  * That a connection could not be dropped is said only if its owner had the time
  * that it is given.
  */
-TEST_F_TIMEOUT(frozen, writes_of_many_lines, 300)
+TEST_F(frozen, writes_of_many_lines)
 {
 	int ret;
 

@@ -443,7 +443,7 @@ static void expect_probe(struct __test_metadata *_metadata, struct probe *probe,
 	waitpid(pid, NULL, 0);
 }
 
-TEST_F_TIMEOUT(stuck_user, holds_up_nobody_and_leaves_nothing, 300)
+TEST_F(stuck_user, holds_up_nobody_and_leaves_nothing)
 {
 	ASSERT_EQ(0, attacker_start(&self->attacker, variant));
 	expect_probe(_metadata, self->probe, probe_start(self->probe, self->conn),

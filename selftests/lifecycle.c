@@ -648,7 +648,7 @@ static void kill_commit(struct __test_metadata *_metadata, const struct rule *ru
 }
 
 /* At another moment of it every time, as chance has it. */
-TEST_F_TIMEOUT(together, a_commit_is_running_when_its_process_is_killed, 300)
+TEST_F(together, a_commit_is_running_when_its_process_is_killed)
 {
 	int listener = sock_listen(IPV4, "127.0.0.1", 0);
 	struct pair pair[TO_KILL];

@@ -216,7 +216,7 @@ static bool tell(struct _test_data_memory *self)
 	return write(self->told[1], "x", 1) == 1;
 }
 
-TEST_F_TIMEOUT(memory, of_open_files_is_charged_and_given_back, 300)
+TEST_F(memory, of_open_files_is_charged_and_given_back)
 {
 	long left, charge, lost, billed;
 
@@ -333,7 +333,7 @@ static long charged_at_most(const char *cgroup)
 }
 
 /* Far more than a commit has in hand at a time: it comes back for the rest. */
-TEST_F_TIMEOUT(chain, is_dropped_whole_in_little_memory, 300)
+TEST_F(chain, is_dropped_whole_in_little_memory)
 {
 	struct pair *crowd = calloc(CHAIN, sizeof(*crowd));
 	int i, status, next = 0;
@@ -366,7 +366,7 @@ TEST_F_TIMEOUT(chain, is_dropped_whole_in_little_memory, 300)
 }
 
 /* More than that wait for their listener, so each look meets those again who do. */
-TEST_F_TIMEOUT(chain, of_children_is_dropped_whole, 300)
+TEST_F(chain, of_children_is_dropped_whole)
 {
 	int client[CHILDREN], i, next = 0;
 	struct end end;
@@ -754,7 +754,7 @@ static void expect_reload(struct __test_metadata *_metadata, struct _test_data_l
 	EXPECT_TRUE(sock_talks(self->bystander.client, self->bystander.server));
 }
 
-TEST_F_TIMEOUT(limit, a_user_of_files_and_nobody_else, 300)
+TEST_F(limit, a_user_of_files_and_nobody_else)
 {
 	int i, killed = 0, refused = 0;
 
@@ -823,7 +823,7 @@ static bool run_rules(struct __test_metadata *_metadata, struct _test_data_limit
 	return killed;
 }
 
-TEST_F_TIMEOUT(limit, root_with_rules_and_nobody_else, 300)
+TEST_F(limit, root_with_rules_and_nobody_else)
 {
 	int i, killed = 0, refused = 0, commits = 0;
 

@@ -729,7 +729,7 @@ FIXTURE_TEARDOWN(kinds)
 	EXPECT_EQ(0, rule_remove(&self->rule));
 }
 
-TEST_F_TIMEOUT(kinds, are_all_dropped_in_what_is_named_and_stand_elsewhere, 300)
+TEST_F(kinds, are_all_dropped_in_what_is_named_and_stand_elsewhere)
 {
 	int kind;
 

@@ -112,7 +112,7 @@ FIXTURE_TEARDOWN(kinds)
 	EXPECT_EQ(0, rule_remove(&self->drop));
 }
 
-TEST_F_TIMEOUT(kinds, stay_each_and_all_others_go, 300)
+TEST_F(kinds, stay_each_and_all_others_go)
 {
 	int kind;
 
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(kinds, stay_each_and_all_others_go, 300)
 }
 
 /* One rule for all, which goes: so does what it did. */
-TEST_F_TIMEOUT(kinds, are_protected_until_the_rule_is_removed, 300)
+TEST_F(kinds, are_protected_until_the_rule_is_removed)
 {
 	struct rule all;
 	int kind;
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(kinds, are_protected_until_the_rule_is_removed, 300)
 	expect_drops(_metadata, &self->drop, 2 * KINDS);
 }
 
-TEST_F_TIMEOUT(kinds, are_refused_as_a_line_and_passed_over_among_others, 300)
+TEST_F(kinds, are_refused_as_a_line_and_passed_over_among_others)
 {
 	char line[128], *listing;
 	int kind;
@@ -940,7 +940,7 @@ static void client_close(int listener, int fd)
 }
 
 /* Each of these texts covers the connections, and so does whatever is between two. */
-TEST_F_TIMEOUT(storm, of_commits_while_the_rule_is_written_anew, 300)
+TEST_F(storm, of_commits_while_the_rule_is_written_anew)
 {
 	static const struct {
 		const char *attr;
@@ -977,7 +977,7 @@ TEST_F_TIMEOUT(storm, of_commits_while_the_rule_is_written_anew, 300)
 }
 
 /* From when protection is set until it is taken away, nobody drops what comes. */
-TEST_F_TIMEOUT(storm, of_commits_while_protection_comes_and_goes, 300)
+TEST_F(storm, of_commits_while_protection_comes_and_goes)
 {
 	int i, client, kept = 0;
 	struct rule late;

@@ -607,7 +607,7 @@ FIXTURE_TEARDOWN(churn)
 /* Eight looks at each of two buckets, all of which may have to wait for their time: up to 20 s. */
 #define PATIENCE 4
 
-TEST_F_TIMEOUT(churn, of_clients_does_not_keep_a_commit_at_work, 300)
+TEST_F(churn, of_clients_does_not_keep_a_commit_at_work)
 {
 	pid_t pid = rule_commit_elsewhere(&self->rule);
 	bool ended = false;

@@ -129,7 +129,7 @@ static char **lines_of(char *text, int *count)
 	return line;
 }
 
-TEST_F_TIMEOUT(scale, list_and_count_have_every_socket_once, 300)
+TEST_F(scale, list_and_count_have_every_socket_once)
 {
 	char **expected = lines_expected(), **line;
 	char *text;
@@ -151,7 +151,7 @@ static bool has_even_port(int i)
 	return (FIRST_PORT + i) % 2 == 0;
 }
 
-TEST_F_TIMEOUT(scale, a_list_of_thousands_of_ports_drops_just_these, 300)
+TEST_F(scale, a_list_of_thousands_of_ports_drops_just_these)
 {
 	int i;
 
@@ -173,7 +173,7 @@ static bool has_even_address(int i)
 	return pair_family(i) == IPV4 && i % 100 % 2 == 0;
 }
 
-TEST_F_TIMEOUT(scale, a_list_of_30000_addresses_drops_just_these, 300)
+TEST_F(scale, a_list_of_30000_addresses_drops_just_these)
 {
 	long expected = 0;
 	char text[4096];
@@ -201,7 +201,7 @@ static bool is_victim(int i)
 	return i == 0 || i == 1 || i == PAIRS / 2 || i == PAIRS - 1;
 }
 
-TEST_F_TIMEOUT(scale, exact_ends_drop_one_of_all, 300)
+TEST_F(scale, exact_ends_drop_one_of_all)
 {
 	int i;
 
@@ -226,7 +226,7 @@ static bool is_none(int i)
 	return false;
 }
 
-TEST_F_TIMEOUT(scale, more_than_max_are_counted_and_none_is_dropped, 300)
+TEST_F(scale, more_than_max_are_counted_and_none_is_dropped)
 {
 	ASSERT_EQ(0, rule_set(&self->rule, "saddr", "127.2.0.0/16,::1"));
 	ASSERT_EQ(0, rule_set(&self->rule, "daddr", "127.0.0.1"));
@@ -248,7 +248,7 @@ TEST_F_TIMEOUT(scale, more_than_max_are_counted_and_none_is_dropped, 300)
  * 97 listeners share one bucket of the listeners' table, after buckets with
  * few matches: what was collected has to grow from there.
  */
-TEST_F_TIMEOUT(scale, many_listeners_of_one_port_are_dropped, 300)
+TEST_F(scale, many_listeners_of_one_port_are_dropped)
 {
 	int fd[97], one = 1, i;
 	struct end end;

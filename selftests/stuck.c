@@ -373,7 +373,7 @@ static bool idle_are_gone(const FIXTURE_DATA(lines) * self)
 }
 
 /* Nobody's time is over yet when the last line is carried out: all can be let go. */
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 300)
+TEST_F(lines, of_many_stuck_owners_hold_up_none_of_the_others)
 {
 	int64_t start = clock_ms();
 	bool late;
@@ -393,7 +393,7 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_hold_up_none_of_the_others, 300)
 				TH_LOG("line %d", i);
 }
 
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 300)
+TEST_F(lines, of_many_stuck_owners_are_busy_and_all_others_dropped)
 {
 	int i;
 
@@ -406,7 +406,7 @@ TEST_F_TIMEOUT(lines, of_many_stuck_owners_are_busy_and_all_others_dropped, 300)
 		EXPECT_EQ(is_idle(i) ? ECONNABORTED : 0, sock_error(self->conn[i].fd));
 }
 
-TEST_F_TIMEOUT(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next, 300)
+TEST_F(lines, of_many_stuck_owners_fail_in_a_commit_and_go_in_the_next)
 {
 	struct rule rule;
 	int i;

@@ -64,6 +64,17 @@ int net_admin_drop(void)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
+/* Take the CPU for so many microseconds. */
+void spin_us(int us)
+{
+	struct timespec now, then;
+
+	clock_gettime(CLOCK_MONOTONIC, &then);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - then.tv_sec) * 1000000 + (now.tv_nsec - then.tv_nsec) / 1000 < us);
+}
+
 /* Leave the processor to others between two looks at a condition. */
 void pause_ms(int ms)
 {

@@ -60,6 +60,7 @@ int64_t clock_ms(void);
 int64_t time_since(int64_t *then, int64_t max);
 int net_admin_drop(void);
 void pause_ms(int ms);
+void spin_us(int us);
 
 /* tcpdrop_util.c: files */
 int file_write(const char *path, const char *text);
