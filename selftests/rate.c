@@ -281,36 +281,53 @@ static bool is_frozen(void)
 }
 
 /* The freezer of cgroup v1 freezes as a suspend does, which fails if it cannot. */
-TEST_F(rate, commits_do_not_hold_up_a_suspend)
+static void freeze(struct __test_metadata *_metadata, pid_t pid)
 {
 	char text[16];
+
+	ASSERT_TRUE(!mkdir(FREEZER, 0700) || errno == EEXIST);
+	ASSERT_EQ(0, mount("none", FREEZER, "cgroup", 0, "freezer"));
+	ASSERT_EQ(0, mkdir(FREEZER "/it", 0700));
+	snprintf(text, sizeof(text), "%d", pid);
+	EXPECT_EQ(0, file_write(FREEZER "/it/cgroup.procs", text));
+	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "FROZEN"));
+	EXPECT_TRUE(WAIT_UNTIL(is_frozen()));
+}
+
+static void thaw(struct __test_metadata *_metadata)
+{
+	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "THAWED"));
+}
+
+/* When the process has ended. */
+static void remove_freezer(struct __test_metadata *_metadata)
+{
+	EXPECT_EQ(0, rmdir(FREEZER "/it"));
+	EXPECT_EQ(0, umount(FREEZER));
+}
+
+TEST_F(rate, commits_do_not_hold_up_a_suspend)
+{
 	long dropped;
 	pid_t pid;
 
 	add_clients(_metadata, self, MANY);
 	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
-	ASSERT_TRUE(!mkdir(FREEZER, 0700) || errno == EEXIST);
-	ASSERT_EQ(0, mount("none", FREEZER, "cgroup", 0, "freezer"));
-	ASSERT_EQ(0, mkdir(FREEZER "/it", 0700));
 	pid = rule_commit_elsewhere(&self->rule);
 	ASSERT_LT(0, pid);
 	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 1));
 
-	snprintf(text, sizeof(text), "%d", pid);
-	EXPECT_EQ(0, file_write(FREEZER "/it/cgroup.procs", text));
-	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "FROZEN"));
-	EXPECT_TRUE(WAIT_UNTIL(is_frozen()));
+	freeze(_metadata, pid);
 	dropped = rule_result(&self->rule, "dropped");
 	pause_ms(1500);
 	EXPECT_EQ(dropped, rule_result(&self->rule, "dropped"));
-	EXPECT_EQ(0, file_write(FREEZER "/it/freezer.state", "THAWED"));
+	thaw(_metadata);
 
 	EXPECT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") > dropped));
 	ASSERT_EQ(0, kill(pid, SIGTERM));
 	EXPECT_EQ(-EINTR, rule_commit_end(pid));
 	expect_took_its_time(_metadata, &self->rule, 1);
-	EXPECT_EQ(0, rmdir(FREEZER "/it"));
-	EXPECT_EQ(0, umount(FREEZER));
+	remove_freezer(_metadata);
 }
 
 TEST_F(rate, children_keep_to_it_and_accept_does_not_wait)
@@ -371,6 +388,78 @@ TEST_F(rate, owners_have_all_their_time)
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
 	EXPECT_EQ(ECONNABORTED, sock_error(self->pair[0].client));
 	expect_took_its_time(_metadata, &self->rule, 1);
+}
+
+/* Of the clients, the one that a walk comes to first. */
+static int first_of(const FIXTURE_DATA(rate) * self)
+{
+	char *text = rule_list(&self->rule), line[128], *at, *first = NULL;
+	int i, found = -1;
+
+	for (i = 0; text && i < self->count; i++) {
+		ends_print(&self->pair[i].ends, TCP_ESTABLISHED, line, sizeof(line));
+		at = strstr(text, line);
+		if (at && (!first || at < first)) {
+			first = at;
+			found = i;
+		}
+	}
+	free(text);
+	return found;
+}
+
+#define STUCK 9
+
+/*
+ * A commit that has come to its last drops, as the child that it begins them with tells, lets go of
+ * whomever it has been waiting for while it sleeps; and it can be held asleep.
+ */
+TEST_F(rate, owners_go_on_while_a_commit_sleeps)
+{
+	struct sender sender[STUCK];
+	int i, first, faults, status;
+	struct pair *pair;
+	char *pages;
+	pid_t pid, owner;
+
+	add_clients(_metadata, self, STUCK);
+	first = first_of(self);
+	ASSERT_LE(0, first);
+	faults = stuck_pages(&pages, STUCK);
+	ASSERT_LE(0, faults);
+	for (i = 0; i < STUCK; i++)
+		ASSERT_EQ(0, sender_start(&sender[i], self->pair[i].client,
+					  pages + i * getpagesize(), faults));
+	add_children(_metadata, self, 1);
+	ASSERT_EQ(0, rule_set(&self->rule, "daddr", SERVER ",127.6.0.4"));
+	ASSERT_EQ(0, rule_set(&self->rule, "rate", "1"));
+
+	pid = rule_commit_elsewhere(&self->rule);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 1));
+	for (i = 0; i < STUCK; i++)
+		if (i != first)
+			EXPECT_EQ(0, sender_let_go(&sender[i], faults));
+	ASSERT_TRUE(WAIT_UNTIL(rule_result(&self->rule, "dropped") >= 2));
+	freeze(_metadata, pid);
+	EXPECT_GT(STUCK, rule_result(&self->rule, "dropped"));
+
+	EXPECT_EQ(0, sender_let_go(&sender[first], faults));
+	pair = &self->pair[first];
+	owner = fork();
+	ASSERT_LE(0, owner);
+	if (!owner)
+		_exit(recv(pair->server, &status, 1, 0) != 1 ||
+		      !sock_talks(pair->client, pair->server));
+	EXPECT_TRUE(WAIT_UNTIL(waitpid(owner, &status, WNOHANG) == owner));
+	EXPECT_EQ(0, status);
+	thaw(_metadata);
+
+	EXPECT_EQ(0, rule_commit_end(pid));
+	remove_freezer(_metadata);
+	EXPECT_EQ(STUCK + 1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+	EXPECT_EQ(ECONNABORTED, sock_error(pair->client));
 }
 
 /* A stuck owner uses up no time of the others, nor a drop. */
