@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154 # variables of lib.sh and for its users
 # Kernels that look for faults, built from Debian's source with the settings in config/: base, what
-# the version needs, and those of the flavour.
+# the version needs, what those of .ci/run go without, and those of the flavour.
 
 # fragments VERSION FLAVOUR: what a later one says of a setting goes.
 fragments()
 {
-	cat "$vm_dir/config/base" "$vm_dir/config/$1" "$vm_dir/config/$2" | awk -F = '
+	local names=(base "$1")
+
+	[ "$use" != ci ] || names+=(cut)
+	(cd "$vm_dir/config" && cat "${names[@]}" "$2") | awk -F = '
 		{ name = /^CONFIG_/ ? $1 : NR }
 		!(name in line) { names[++n] = name }
 		{ line[name] = $0 }
