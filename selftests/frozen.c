@@ -65,28 +65,12 @@ FIXTURE_VARIANT(frozen)
 	bool seen;		/* by the process, as a reason to end what it does */
 };
 
-static int cgroup_set(const char *cgroup, const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
-	return file_write(path, text);
-}
-
-static bool is_frozen(const char *cgroup)
-{
-	char path[256], text[256];
-
-	snprintf(path, sizeof(path), "%s/cgroup.events", cgroup);
-	return !file_read(path, text, sizeof(text)) && strstr(text, "frozen 1");
-}
-
 /* Frozen it is when it has come back from the kernel. */
 static int freeze_and_thaw(struct worker *worker, const char *cgroup)
 {
 	int ret = cgroup_set(cgroup, "cgroup.freeze", "1");
 
-	if (!ret && !WAIT_UNTIL(is_frozen(cgroup)))
+	if (!ret && !WAIT_UNTIL(cgroup_says(cgroup, "frozen 1")))
 		ret = -ETIMEDOUT;
 	cgroup_set(cgroup, "cgroup.freeze", "0");
 	return ret;

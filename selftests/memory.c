@@ -78,14 +78,6 @@ static long charged(const char *cgroup)
 	return file_read(path, text, sizeof(text)) ? -1 : atol(text);
 }
 
-static int cgroup_set(const char *cgroup, const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
-	return file_write(path, text);
-}
-
 /* A namespace whose own table has one bucket, made in one that may say so. */
 static int enter_one_bucket(void)
 {

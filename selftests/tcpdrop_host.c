@@ -108,6 +108,24 @@ bool thread_sleeps(pid_t tid)
 	return state && (state[2] == 'S' || state[2] == 'D');
 }
 
+/* Write one of the files of a control group, whose directory is @cgroup. */
+int cgroup_set(const char *cgroup, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+	return file_write(path, text);
+}
+
+/* Whether cgroup.events has a line, "frozen 1" (so is one without processes) or "populated 1". */
+bool cgroup_says(const char *cgroup, const char *line)
+{
+	char path[256], text[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", cgroup);
+	return !file_read(path, text, sizeof(text)) && strstr(text, line);
+}
+
 int module_unload(void)
 {
 	return syscall(SYS_delete_module, "tcpdrop", O_NONBLOCK) ? -errno : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What tests of harm to others share: pages that never arrive, users without
- * rights, and the module as root has it.
+ * rights, control groups, and the module as root has it.
  */
 #ifndef TCPDROP_HOST_H
 #define TCPDROP_HOST_H
@@ -24,6 +24,9 @@ int page_bring(const struct pages *pages, int i);
 
 int user_become(uid_t uid);
 bool thread_sleeps(pid_t tid);
+
+int cgroup_set(const char *cgroup, const char *file, const char *text);
+bool cgroup_says(const char *cgroup, const char *line);
 
 int module_unload(void);
 int module_load(const char *path);
