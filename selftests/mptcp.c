@@ -21,10 +21,6 @@
 #include "tcpdrop_host.h"
 #include "tcpdrop_stuck.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 /*
  * A kernel that is told of the last subflow's end alone gives the connection up
  * after a minute, or after what close_timeout says.
@@ -45,16 +41,6 @@ static bool poll_says(int fd, short events)
 	struct pollfd event = { .fd = fd };
 
 	return poll(&event, 1, 0) == 1 && (event.revents & events) == events;
-}
-
-static bool has_mptcp(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-
-	if (fd < 0)
-		return errno != EPROTONOSUPPORT;
-	close(fd);
-	return true;
 }
 
 /* A namespace in which nothing ends by MPTCP's own time-out, if that can be chosen. */
@@ -253,7 +239,7 @@ FIXTURE_SETUP(mptcp)
 
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, net_setup());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 	self->listener = listen_by(variant->listener, &self->sin);
 	ASSERT_LE(0, self->listener);
@@ -468,7 +454,7 @@ FIXTURE_SETUP(subflows)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, net_setup());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 	ASSERT_EQ(0, system("ip mptcp limits set subflows 8 add_addr_accepted 8"));
 	self->listener = listen_by(IPPROTO_MPTCP, &self->sin);
@@ -677,7 +663,7 @@ TEST(nothing_holds_what_was_ended)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 
 	EXPECT_EQ(0, netns_leave(net_setup, end_connection, NULL));
@@ -724,7 +710,7 @@ TEST(nothing_holds_what_joined_meanwhile)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 
 	EXPECT_EQ(0, netns_leave(net_setup, end_what_is_joined, NULL));
@@ -744,7 +730,7 @@ FIXTURE_SETUP(unaccepted)
 {
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, net_setup());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 	self->listener = listen_by(IPPROTO_MPTCP, &self->sin);
 	ASSERT_LE(0, self->listener);
@@ -829,7 +815,7 @@ FIXTURE_SETUP(storm)
 
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, net_setup());
-	if (!has_mptcp())
+	if (!kernel_has_mptcp())
 		KERNEL_HAS_NO("MPTCP");
 	self->listener = listen_by(IPPROTO_MPTCP, &self->plain);
 	ASSERT_EQ(0, pair_by(IPPROTO_MPTCP, self->listener, &self->plain, self->bystander));

@@ -21,10 +21,6 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 #ifndef TCP_ULP
 #define TCP_ULP 31
 #endif

@@ -207,12 +207,28 @@ int rule_clear_ends(const struct rule *rule)
 	return ret;
 }
 
-/* A TCP socket, or -errno. */
-int sock_new(enum family family)
+bool kernel_has_mptcp(void)
 {
-	int fd = socket(family == IPV4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+
+	if (fd < 0)
+		return errno != EPROTONOSUPPORT;
+	close(fd);
+	return true;
+}
+
+/* A socket of TCP or MPTCP, or -errno. */
+int sock_new_by(int protocol, enum family family)
+{
+	int fd = socket(family == IPV4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC,
+			protocol);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int sock_new(enum family family)
+{
+	return sock_new_by(IPPROTO_TCP, family);
 }
 
 int sock_bind(int fd, enum family family, const char *addr, uint16_t port)
@@ -228,11 +244,11 @@ int sock_bind(int fd, enum family family, const char *addr, uint16_t port)
 }
 
 /* A listening socket, or -errno. Port 0 takes a free one. */
-int sock_listen(enum family family, const char *addr, uint16_t port)
+int sock_listen_by(int protocol, enum family family, const char *addr, uint16_t port)
 {
 	int fd, ret;
 
-	fd = sock_new(family);
+	fd = sock_new_by(protocol, family);
 	if (fd < 0)
 		return fd;
 	ret = sock_bind(fd, family, addr, port);
@@ -243,6 +259,11 @@ int sock_listen(enum family family, const char *addr, uint16_t port)
 		return ret;
 	}
 	return fd;
+}
+
+int sock_listen(enum family family, const char *addr, uint16_t port)
+{
+	return sock_listen_by(IPPROTO_TCP, family, addr, port);
 }
 
 int sock_connect(int fd, enum family family, const struct end *to)

@@ -8,6 +8,7 @@
 #ifndef TCPDROP_UTIL_H
 #define TCPDROP_UTIL_H
 
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -171,8 +176,11 @@ struct pair {
 	struct ends ends;
 };
 
+bool kernel_has_mptcp(void);
+int sock_new_by(int protocol, enum family family);
 int sock_new(enum family family);
 int sock_bind(int fd, enum family family, const char *addr, uint16_t port);
+int sock_listen_by(int protocol, enum family family, const char *addr, uint16_t port);
 int sock_listen(enum family family, const char *addr, uint16_t port);
 int sock_connect(int fd, enum family family, const struct end *to);
 int sock_pair(int listener, enum family family, const char *addr, uint16_t port,

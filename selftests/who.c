@@ -25,9 +25,6 @@
 #include "kselftest_harness.h"
 #include "tcpdrop_conn.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 #ifndef AF_SMC
 #define AF_SMC 43
 #endif
