@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everybody at once: processes that connect, accept, close, listen, commit,
- * write attributes and lines, read, make and remove rules, namespaces, cgroups
- * and protections, exit, and are killed half way. What they do is drawn from a
- * seed. At the end whom no rule means is alive, and nothing is left.
+ * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6: processes that
+ * connect, accept, close, listen, commit, write attributes and lines, read, make
+ * and remove rules, namespaces, cgroups and protections, exit, and are killed
+ * half way. What they do is drawn from a seed. At the end whom no rule means is
+ * alive, and nothing is left.
  *
  * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on.
  */
@@ -27,19 +28,32 @@
 #include "tcpdrop_util.h"
 
 #define SECONDS 20
-#define BYSTANDERS 50
+#define BYSTANDERS 60
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
 #define NAMES 4
+
+/* Where each family's sockets are, those of DUAL at addresses of IPv4. */
+static const struct {
+	const char *listener;
+	const char *target;
+	const char *bystander;
+	const char *closed;	/* a listener that goes */
+} places[FAMILIES] = {
+	[IPV4] = { "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4" },
+	[IPV6] = { "fd00::1", "fd00::2", "fd00::3", "fd00::4" },
+	[DUAL] = { "::ffff:127.0.0.1", "::ffff:127.0.0.2", "::ffff:127.0.0.3",
+		   "::ffff:127.0.0.4" },
+};
 
 /*
  * What rules are about. Names of rules are shared, so a rule may be made anew
  * between two writes to it: each of these alone has to leave the bystanders out.
  */
-#define TARGET "127.0.0.2"
+#define TARGETS "127.0.0.2,fd00::2"
 
 static const char *const selectors[][2] = {
-	{ "saddr", TARGET },
-	{ "daddr", TARGET "/32,192.0.2.0/24" },
+	{ "saddr", TARGETS },
+	{ "daddr", "127.0.0.2/32,192.0.2.0/24,fd00::2/128,2001:db8::/32" },
 	{ "state", "!ESTABLISHED" },
 	{ "state", "CLOSE_WAIT,TIME_WAIT,FIN_WAIT_2" },
 	{ "uid", "4000000000" },
@@ -61,11 +75,12 @@ static const char *const options[][2] = {
 
 /* What the processes share; the rest is each one's own. */
 struct world {
-	struct end end;
-	int listener;
+	struct end end[FAMILIES];
+	int listener[FAMILIES];
 	int64_t stop_ms;
 	atomic_long steps[32];
-	atomic_long commits, dropped, lines, listed;
+	atomic_long commits, dropped, listed;
+	atomic_long lines[FAMILIES];
 };
 
 static struct world *world;
@@ -99,20 +114,33 @@ static void draw_write(const struct rule *rule, const char *const (*from)[2], si
 	rule_set(rule, from[i][0], from[i][1]);
 }
 
+static enum family draw_family(void)
+{
+	return draw(FAMILIES);
+}
+
 /* A client of @to from the targets' address, which does not wait for long; -1: none. */
-static int connect_target(const struct end *to)
+static int connect_target(enum family family, const struct end *to)
 {
 	struct pollfd out = { .events = POLLOUT };
-	int fd = sock_new(IPV4);
+	int fd = sock_new(family);
 
-	if (fd < 0 || sock_bind(fd, IPV4, TARGET, 0) || sock_nonblock(fd)) {
+	if (fd < 0 || sock_bind(fd, family, places[family].target, 0) || sock_nonblock(fd)) {
 		close(fd);
 		return -1;
 	}
-	sock_connect(fd, IPV4, to);
+	sock_connect(fd, family, to);
 	out.fd = fd;
 	poll(&out, 1, 50);
 	return fd;
+}
+
+/* One of those who are accepted by and by. */
+static int draw_target(void)
+{
+	enum family family = draw_family();
+
+	return connect_target(family, &world->end[family]);
 }
 
 /* By FIN, by RST, one direction first, or by an owner that goes on. */
@@ -138,7 +166,7 @@ static void draw_close(int fd)
 
 static int step_connect(void)
 {
-	int fd = connect_target(&world->end);
+	int fd = draw_target();
 
 	if (fd >= 0) {
 		pause_ms(draw(3));
@@ -149,11 +177,15 @@ static int step_connect(void)
 
 static int step_accept(void)
 {
-	struct pollfd in = { .fd = world->listener, .events = POLLIN };
+	struct pollfd in[FAMILIES];
+	enum family family;
 	int fd;
 
-	poll(&in, 1, 20);
-	fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	for (family = 0; family < FAMILIES; family++)
+		in[family] = (struct pollfd){ .fd = world->listener[family], .events = POLLIN };
+	poll(in, FAMILIES, 20);
+	family = draw_family();
+	fd = accept4(world->listener[family], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		pause_ms(draw(3));
 		draw_close(fd);
@@ -164,14 +196,15 @@ static int step_accept(void)
 /* A listener that goes while connections wait to be accepted. */
 static int step_listen(void)
 {
-	struct end end;
 	int fd[8], i, listener, count = draw(8);
+	enum family family = draw_family();
+	struct end end;
 
-	listener = sock_listen(IPV4, "127.0.0.4", 0);
+	listener = sock_listen(family, places[family].closed, 0);
 	if (listener < 0 || sock_nonblock(listener) || end_of(listener, &end))
 		return -EPROTO;
 	for (i = 0; i < count; i++)
-		fd[i] = connect_target(&end);
+		fd[i] = connect_target(family, &end);
 	if (draw(2))
 		close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	close(listener);
@@ -216,7 +249,7 @@ static int step_own_commit(void)
 	ret = rule_new(&rule, "races");
 	if (ret)
 		return ret;
-	ret = rule_set(&rule, "daddr", TARGET);
+	ret = rule_set(&rule, "daddr", TARGETS);
 	if (!ret)
 		ret = rule_set(&rule, "netns", draw(2) ? "self" : "all");
 	if (!ret)
@@ -255,30 +288,49 @@ static int step_files(void)
 	return 0;
 }
 
+/* Addresses of IPv6 are known without brackets, too. */
+static void strip_brackets(char *line)
+{
+	char *to = line;
+
+	for (; *line; line++)
+		if (!strchr("[]", *line))
+			*to++ = *line;
+	*to = '\0';
+}
+
+/* Of the line of a connection the last characters may be missing. */
+static void write_line(int fd, enum family family, const struct ends *ends)
+{
+	char line[128];
+	ssize_t len;
+
+	ends_print(ends, 1, line, sizeof(line) - 1);
+	if (draw(2))
+		strip_brackets(line);
+	strcat(line, "\n");
+	len = strlen(line) - draw(2) * draw(8);
+	atomic_fetch_add(&world->lines[family], write(fd, line, len) == len);
+}
+
 static int step_lines(void)
 {
-	char text[4096], line[128];
+	static const char once[] = "daddr=" TARGETS " max=9\n";
+	enum family family = draw_family();
 	struct ends ends;
 	int fd, client;
-	ssize_t len;
+	char text[4096];
 
 	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	client = connect_target(&world->end);
-	if (draw(2)) {
-		len = read(fd, text, 1 + draw(sizeof(text)));
-		atomic_fetch_add(&world->listed, len > 0);
-	}
-	if (client >= 0 && !ends_of(client, &ends)) {
-		ends_print(&ends, 1, line, sizeof(line) - 1);
-		strcat(line, "\n");
-		len = strlen(line) - draw(2) * draw(8);
-		atomic_fetch_add(&world->lines, write(fd, line, len) == len);
-	} else {
-		strcpy(line, "daddr=" TARGET " max=9\n");
-		atomic_fetch_add(&world->lines, write(fd, line, strlen(line)) > 0);
-	}
+	client = connect_target(family, &world->end[family]);
+	if (draw(2))
+		atomic_fetch_add(&world->listed, read(fd, text, 1 + draw(sizeof(text))) > 0);
+	if (client >= 0 && !ends_of(client, &ends))
+		write_line(fd, family, &ends);
+	else
+		write(fd, once, strlen(once));
 	close(fd);
 	if (client >= 0)
 		close(client);
@@ -310,22 +362,35 @@ static int wait_child(pid_t pid)
 	return waitpid(pid, NULL, 0) == pid ? 0 : -errno;
 }
 
+/* On a loopback device that has none of IPv6 but its own. */
+static int add_places(void)
+{
+	return netns_add_addr6(places[IPV6].listener) ?:
+	       netns_add_addr6(places[IPV6].target) ?:
+	       netns_add_addr6(places[IPV6].bystander) ?:
+	       netns_add_addr6(places[IPV6].closed);
+}
+
 /* One that dies with sockets and files open, in a namespace that dies with it. */
 static int in_namespace(void)
 {
+	static const char line[] = "saddr=" TARGETS "\nsaddr=";
+	enum family family = draw_family();
 	int fd, ret = netns_new();
 	struct rule rule;
 	struct pair pair;
 
+	if (!ret && family == IPV6)
+		ret = add_places();
 	if (ret)
 		return ret;
-	fd = sock_listen(IPV4, "127.0.0.1", 0);
-	sock_pair(fd, IPV4, TARGET, 0, &pair);
+	fd = sock_listen(family, places[family].listener, 0);
+	sock_pair(fd, family, places[family].target, 0, &pair);
 	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR);
 	if (draw(2)) {
-		write(fd, "saddr=" TARGET "\nsaddr=", 7 + strlen(TARGET) + draw(7));
+		write(fd, line, strlen(line) - draw(7));
 	} else if (!draw_rule(&rule)) {
-		rule_set(&rule, "saddr", TARGET);
+		rule_set(&rule, "saddr", TARGETS);
 		commit(&rule);
 	}
 	pause_ms(draw(5));
@@ -345,7 +410,7 @@ static int step_netns(void)
 
 static int hold_connection(void)
 {
-	int fd = connect_target(&world->end);
+	int fd = draw_target();
 
 	pause_ms(draw(10));
 	close(fd);
@@ -417,7 +482,7 @@ static int step_protect(void)
 		return ret;
 	ret = rule_setf(&rule, "sport", "%u-%u", 32768 + draw(9000), 50000);
 	if (!ret)
-		ret = rule_set(&rule, "saddr", TARGET);
+		ret = rule_set(&rule, "saddr", TARGETS);
 	if (!ret)
 		ret = rule_set(&rule, "protect", "yes");
 	pause_ms(draw(4));
@@ -492,16 +557,28 @@ static long setting(const char *name, long unset)
 	return text ? atol(text) : unset;
 }
 
-/* The number after a word of /proc/net/sockstat's line of TCP. */
-static long tcp_sockstat(const char *word)
+/* The number after a word of a line of /proc/net/sockstat or its like. */
+static long sockstat(const char *path, const char *line, const char *word)
 {
 	char text[1024], *at;
 
-	if (file_read("/proc/thread-self/net/sockstat", text, sizeof(text)))
+	if (file_read(path, text, sizeof(text)))
 		return -1;
-	at = strstr(text, "TCP:");
+	at = strstr(text, line);
 	at = at ? strstr(at, word) : NULL;
 	return at ? atol(at + strlen(word)) : -1;
+}
+
+/* Of both families together. */
+static long tcp_sockstat(const char *word)
+{
+	return sockstat("/proc/thread-self/net/sockstat", "TCP:", word);
+}
+
+static long tcp_inuse(void)
+{
+	return tcp_sockstat(" inuse ") +
+	       sockstat("/proc/thread-self/net/sockstat6", "TCP6:", " inuse ");
 }
 
 /*
@@ -516,24 +593,33 @@ FIXTURE(races)
 
 FIXTURE_SETUP(races)
 {
-	int i, listener;
+	int i, listener[FAMILIES];
+	enum family family;
 
 	REQUIRE_TCPDROP();
 	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, add_places());
 	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
 	ASSERT_NE(MAP_FAILED, world);
-	listener = sock_listen(IPV4, "127.0.0.1", 0);
-	ASSERT_LE(0, listener);
-	for (i = 0; i < BYSTANDERS; i++)
-		ASSERT_EQ(0, sock_pair(listener, IPV4, "127.0.0.3", 0, &self->bystander[i]));
-	close(listener);
-	world->listener = sock_listen(IPV4, "127.0.0.1", 0);
-	ASSERT_LE(0, world->listener);
-	ASSERT_EQ(0, sock_nonblock(world->listener));
-	ASSERT_EQ(0, end_of(world->listener, &world->end));
+	for (family = 0; family < FAMILIES; family++) {
+		listener[family] = sock_listen(family, places[family].listener, 0);
+		ASSERT_LE(0, listener[family]);
+	}
+	for (i = 0; i < BYSTANDERS; i++) {
+		family = i % FAMILIES;
+		ASSERT_EQ(0, sock_pair(listener[family], family, places[family].bystander, 0,
+				       &self->bystander[i]));
+	}
+	for (family = 0; family < FAMILIES; family++) {
+		close(listener[family]);
+		world->listener[family] = sock_listen(family, places[family].listener, 0);
+		ASSERT_LE(0, world->listener[family]);
+		ASSERT_EQ(0, sock_nonblock(world->listener[family]));
+		ASSERT_EQ(0, end_of(world->listener[family], &world->end[family]));
+	}
 	self->orphans = tcp_sockstat(" orphan ");
-	self->inuse = tcp_sockstat(" inuse ");
+	self->inuse = tcp_inuse();
 }
 
 FIXTURE_TEARDOWN(races)
@@ -553,16 +639,18 @@ static bool all_talk(const struct pair *pair)
 /* Whoever is left of the targets goes. */
 static bool sweep(void)
 {
+	enum family family;
 	struct rule rule;
 	bool clean;
 	int fd;
 
-	while ((fd = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		close(fd);
+	for (family = 0; family < FAMILIES; family++)
+		while ((fd = accept4(world->listener[family], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			close(fd);
 	if (rule_new(&rule, "races"))
 		return false;
-	clean = !rule_set(&rule, "saddr", TARGET) && !rule_commit(&rule) &&
-		!rule_set(&rule, "saddr", "any") && !rule_set(&rule, "daddr", TARGET) &&
+	clean = !rule_set(&rule, "saddr", TARGETS) && !rule_commit(&rule) &&
+		!rule_set(&rule, "saddr", "any") && !rule_set(&rule, "daddr", TARGETS) &&
 		!rule_commit(&rule);
 	return !rule_remove(&rule) && clean;
 }
@@ -571,7 +659,7 @@ static bool sweep(void)
 static bool nothing_is_left(long orphans, long inuse)
 {
 	return sweep() && tcp_sockstat(" tw ") == 0 && tcp_sockstat(" orphan ") <= orphans &&
-	       tcp_sockstat(" inuse ") == inuse;
+	       tcp_inuse() == inuse;
 }
 
 TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
@@ -604,10 +692,13 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 		}
 	EXPECT_LT(0, atomic_load(&world->commits));
 	EXPECT_LT(0, atomic_load(&world->dropped));
-	EXPECT_LT(0, atomic_load(&world->lines));
+	for (i = 0; i < FAMILIES; i++)
+		EXPECT_LT(0, atomic_load(&world->lines[i]));
 	EXPECT_LT(0, atomic_load(&world->listed));
-	TH_LOG("%ld commits, %ld dropped, %ld lines", atomic_load(&world->commits),
-	       atomic_load(&world->dropped), atomic_load(&world->lines));
+	TH_LOG("%ld commits, %ld dropped, %ld, %ld and %ld lines",
+	       atomic_load(&world->commits), atomic_load(&world->dropped),
+	       atomic_load(&world->lines[IPV4]), atomic_load(&world->lines[IPV6]),
+	       atomic_load(&world->lines[DUAL]));
 
 	for (i = 0; i < NAMES; i++) {
 		rule_by_number(&rule, i);
@@ -616,7 +707,7 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 	EXPECT_TRUE(all_talk(self->bystander));
 	EXPECT_TRUE(WAIT_UNTIL(nothing_is_left(self->orphans, self->inuse))) {
 		TH_LOG("inuse %ld, was %ld, orphan %ld, was %ld, tw %ld",
-		       tcp_sockstat(" inuse "), self->inuse, tcp_sockstat(" orphan "),
+		       tcp_inuse(), self->inuse, tcp_sockstat(" orphan "),
 		       self->orphans, tcp_sockstat(" tw "));
 	}
 	EXPECT_TRUE(all_talk(self->bystander));
