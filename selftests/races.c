@@ -2,9 +2,9 @@
 /*
  * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6: processes that
  * connect, accept, close, listen, commit, write attributes and lines, read, make
- * and remove rules, namespaces, cgroups and protections, exit, and are killed
- * half way. What they do is drawn from a seed. At the end whom no rule means is
- * alive, and nothing is left.
+ * and remove rules, namespaces, cgroups and protections, exit, and are killed,
+ * stopped or frozen half way. What they do is drawn from a seed. At the end whom
+ * no rule means is alive, and nothing is left.
  *
  * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on.
  */
@@ -30,6 +30,7 @@
 #define SECONDS 20
 #define BYSTANDERS 60
 #define RULES_DIR "/sys/kernel/config/tcpdrop"
+#define CGROUPS "/sys/fs/cgroup"
 #define NAMES 4
 
 /* Where each family's sockets are, those of DUAL at addresses of IPv4. */
@@ -79,7 +80,7 @@ struct world {
 	int listener[FAMILIES];
 	int64_t stop_ms;
 	atomic_long steps[32];
-	atomic_long commits, dropped, listed;
+	atomic_long commits, dropped, listed, frozen;
 	atomic_long lines[FAMILIES];
 };
 
@@ -436,26 +437,44 @@ static int step_pid(void)
 	return rule_remove(&rule);
 }
 
-static int in_cgroup(void)
+/* A control group that a process has for its children. */
+struct cgroup {
+	char path[64];
+};
+
+static int cgroup_new(struct cgroup *cgroup)
+{
+	snprintf(cgroup->path, sizeof(cgroup->path), CGROUPS "/races.%d", getpid());
+	return mkdir(cgroup->path, 0755) ? -errno : 0;
+}
+
+/* It can be removed some time after the last process that was in it has ended. */
+static int cgroup_remove(const struct cgroup *cgroup)
+{
+	return WAIT_UNTIL(!rmdir(cgroup->path) || errno != EBUSY) ? 0 : -EBUSY;
+}
+
+static int cgroup_enter(void)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/races.%d/cgroup.procs", getppid());
-	file_write(path, "0");
-	return hold_connection();
+	snprintf(path, sizeof(path), CGROUPS "/races.%d", getppid());
+	return cgroup_set(path, "cgroup.procs", "0");
+}
+
+static int in_cgroup(void)
+{
+	return cgroup_enter() ?: hold_connection();
 }
 
 static int step_cgroup(void)
 {
+	struct cgroup cgroup;
 	struct rule rule;
-	char path[64];
 	int ret, left;
 	pid_t pid;
 
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/races.%d", getpid());
-	if (mkdir(path, 0755))
-		return -errno;
-	ret = rule_new(&rule, "races");
+	ret = cgroup_new(&cgroup) ?: rule_new(&rule, "races");
 	if (ret)
 		return ret;
 	if (with_child(in_cgroup, draw(2) ? 1 + draw(5000) : 0, &pid))
@@ -464,11 +483,69 @@ static int step_cgroup(void)
 		ret = -EPROTO;
 	if (draw(2))
 		commit(&rule);
-	if (wait_child(pid) || !WAIT_UNTIL(!rmdir(path) || errno != EBUSY))
+	if (wait_child(pid) || cgroup_remove(&cgroup))
 		ret = -EPROTO;
 	commit(&rule);
 	left = rule_remove(&rule);
 	return ret ? ret : left;
+}
+
+static int commit_in_cgroup(void)
+{
+	return cgroup_enter() ?: step_own_commit();
+}
+
+static int wait_frozen(const struct cgroup *cgroup)
+{
+	if (!WAIT_UNTIL(cgroup_says(cgroup->path, "frozen 1")))
+		return -ETIMEDOUT;
+	atomic_fetch_add(&world->frozen, cgroup_says(cgroup->path, "populated 1"));
+	return 0;
+}
+
+/* For a moment, which may be over before the process has come to know. */
+static int freeze(const struct cgroup *cgroup, const struct rule *rule)
+{
+	int ret = cgroup_set(cgroup->path, "cgroup.freeze", "1");
+
+	if (!ret && draw(2))
+		ret = wait_frozen(cgroup);
+	usleep(draw(1000));
+	if (!ret && rule)
+		ret = commit(rule);
+	return ret ?: cgroup_set(cgroup->path, "cgroup.freeze", "0");
+}
+
+/* As long as the process is there. */
+static int freeze_child(const struct cgroup *cgroup, const struct rule *rule, pid_t pid)
+{
+	int status = 0, ret = 0;
+
+	while (!ret && !waitpid(pid, &status, WNOHANG)) {
+		usleep(draw(3000));
+		ret = freeze(cgroup, rule);
+	}
+	return ret ?: status ? -ECHILD : 0;
+}
+
+/* A commit, or an owner of what is dropped meanwhile, is none the worse for it. */
+static int step_freeze(void)
+{
+	bool is_owner = draw(2);
+	struct cgroup cgroup;
+	struct rule rule;
+	int ret, left;
+	pid_t pid;
+
+	ret = cgroup_new(&cgroup) ?: rule_new(&rule, "races");
+	if (!ret)
+		ret = rule_setf(&rule, "cgroup", "/races.%d", getpid());
+	if (!ret)
+		ret = with_child(is_owner ? in_cgroup : commit_in_cgroup, 0, &pid);
+	if (!ret)
+		ret = freeze_child(&cgroup, is_owner ? &rule : NULL, pid);
+	left = cgroup_remove(&cgroup) ?: rule_remove(&rule);
+	return ret ?: left;
 }
 
 /* What is protected comes and goes; nobody commits this rule. */
@@ -523,6 +600,7 @@ static const struct actor {
 	{ "netns", step_netns, 1 },
 	{ "pid", step_pid, 1 },
 	{ "cgroup", step_cgroup, 1 },
+	{ "freeze", step_freeze, 1 },
 	{ "protect", step_protect, 1 },
 	{ "kill", step_kill, 1 },
 };
@@ -695,10 +773,11 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 	for (i = 0; i < FAMILIES; i++)
 		EXPECT_LT(0, atomic_load(&world->lines[i]));
 	EXPECT_LT(0, atomic_load(&world->listed));
-	TH_LOG("%ld commits, %ld dropped, %ld, %ld and %ld lines",
+	EXPECT_LT(0, atomic_load(&world->frozen));
+	TH_LOG("%ld commits, %ld dropped, %ld, %ld and %ld lines, %ld times frozen",
 	       atomic_load(&world->commits), atomic_load(&world->dropped),
 	       atomic_load(&world->lines[IPV4]), atomic_load(&world->lines[IPV6]),
-	       atomic_load(&world->lines[DUAL]));
+	       atomic_load(&world->lines[DUAL]), atomic_load(&world->frozen));
 
 	for (i = 0; i < NAMES; i++) {
 		rule_by_number(&rule, i);
