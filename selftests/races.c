@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6: processes that
- * connect, accept, close, listen, commit, write attributes and lines, read, make
- * and remove rules, namespaces, cgroups and protections, exit, and are killed,
- * stopped or frozen half way. What they do is drawn from a seed. At the end whom
- * no rule means is alive, and nothing is left.
+ * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6, of TCP and, where
+ * the kernel has it, MPTCP: processes that connect, accept, close, listen, commit,
+ * write attributes and lines, read, make and remove rules, namespaces, cgroups
+ * and protections, exit, and are killed, stopped or frozen half way. What they do
+ * is drawn from a seed. At the end whom no rule means is alive, and nothing is
+ * left.
  *
  * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on.
  */
@@ -74,10 +75,18 @@ static const char *const options[][2] = {
 	{ "kernel", "no" },
 };
 
+/* Where clients connect to by and by, -1 where the kernel has no such. */
+struct listener {
+	int fd;
+	struct end end;
+};
+
+enum { TCP, MPTCP, PROTOCOLS };
+
 /* What the processes share; the rest is each one's own. */
 struct world {
-	struct end end[FAMILIES];
-	int listener[FAMILIES];
+	struct listener listener[PROTOCOLS][FAMILIES];
+	bool has_mptcp;
 	int64_t stop_ms;
 	atomic_long steps[32];
 	atomic_long commits, dropped, listed, frozen;
@@ -87,6 +96,9 @@ struct world {
 static struct world *world;
 
 static unsigned int drawn;
+
+/* Of the clients and listeners that a process makes, which is its actor's. */
+static int protocol;
 
 /* xorshift32: the same for the same seed everywhere. */
 static unsigned int draw(unsigned int below)
@@ -124,7 +136,7 @@ static enum family draw_family(void)
 static int connect_target(enum family family, const struct end *to)
 {
 	struct pollfd out = { .events = POLLOUT };
-	int fd = sock_new(family);
+	int fd = sock_new_by(protocol, family);
 
 	if (fd < 0 || sock_bind(fd, family, places[family].target, 0) || sock_nonblock(fd)) {
 		close(fd);
@@ -136,12 +148,17 @@ static int connect_target(enum family family, const struct end *to)
 	return fd;
 }
 
-/* One of those who are accepted by and by. */
+/* Of the one protocol or the other, whatever that of its clients. */
+static const struct listener *draw_listener(enum family family)
+{
+	return &world->listener[world->has_mptcp && draw(2) ? MPTCP : TCP][family];
+}
+
 static int draw_target(void)
 {
 	enum family family = draw_family();
 
-	return connect_target(family, &world->end[family]);
+	return connect_target(family, &draw_listener(family)->end);
 }
 
 /* By FIN, by RST, one direction first, or by an owner that goes on. */
@@ -178,15 +195,16 @@ static int step_connect(void)
 
 static int step_accept(void)
 {
-	struct pollfd in[FAMILIES];
-	enum family family;
-	int fd;
+	const struct listener *all = &world->listener[0][0];
+	struct pollfd in[PROTOCOLS * FAMILIES];
+	int i, first = draw(ARRAY_LEN(in)), fd = -1;
 
-	for (family = 0; family < FAMILIES; family++)
-		in[family] = (struct pollfd){ .fd = world->listener[family], .events = POLLIN };
-	poll(in, FAMILIES, 20);
-	family = draw_family();
-	fd = accept4(world->listener[family], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	for (i = 0; i < ARRAY_LEN(in); i++)
+		in[i] = (struct pollfd){ .fd = all[i].fd, .events = POLLIN };
+	poll(in, ARRAY_LEN(in), 20);
+	for (i = 0; i < ARRAY_LEN(in) && fd < 0; i++)
+		fd = accept4(in[(first + i) % ARRAY_LEN(in)].fd, NULL, NULL,
+			     SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
 		pause_ms(draw(3));
 		draw_close(fd);
@@ -201,7 +219,7 @@ static int step_listen(void)
 	enum family family = draw_family();
 	struct end end;
 
-	listener = sock_listen(family, places[family].closed, 0);
+	listener = sock_listen_by(protocol, family, places[family].closed, 0);
 	if (listener < 0 || sock_nonblock(listener) || end_of(listener, &end))
 		return -EPROTO;
 	for (i = 0; i < count; i++)
@@ -325,7 +343,7 @@ static int step_lines(void)
 	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	client = connect_target(family, &world->end[family]);
+	client = connect_target(family, &draw_listener(family)->end);
 	if (draw(2))
 		atomic_fetch_add(&world->listed, read(fd, text, 1 + draw(sizeof(text))) > 0);
 	if (client >= 0 && !ends_of(client, &ends))
@@ -411,8 +429,10 @@ static int step_netns(void)
 
 static int hold_connection(void)
 {
-	int fd = draw_target();
+	int fd;
 
+	protocol = world->has_mptcp && draw(2) ? IPPROTO_MPTCP : IPPROTO_TCP;
+	fd = draw_target();
 	pause_ms(draw(10));
 	close(fd);
 	return 0;
@@ -589,21 +609,30 @@ static const struct actor {
 	const char *name;
 	int (*step)(void);
 	int count;
+	int protocol;
 } actors[] = {
-	{ "connect", step_connect, 3 },
-	{ "accept", step_accept, 2 },
-	{ "listen", step_listen, 1 },
-	{ "commit", step_commit, 2 },
-	{ "own commit", step_own_commit, 1 },
-	{ "files", step_files, 2 },
-	{ "lines", step_lines, 2 },
-	{ "netns", step_netns, 1 },
-	{ "pid", step_pid, 1 },
-	{ "cgroup", step_cgroup, 1 },
-	{ "freeze", step_freeze, 1 },
-	{ "protect", step_protect, 1 },
-	{ "kill", step_kill, 1 },
+	{ "connect", step_connect, 3, IPPROTO_TCP },
+	{ "connect by MPTCP", step_connect, 2, IPPROTO_MPTCP },
+	{ "accept", step_accept, 3, IPPROTO_TCP },
+	{ "listen", step_listen, 1, IPPROTO_TCP },
+	{ "listen by MPTCP", step_listen, 1, IPPROTO_MPTCP },
+	{ "commit", step_commit, 2, IPPROTO_TCP },
+	{ "own commit", step_own_commit, 1, IPPROTO_TCP },
+	{ "files", step_files, 2, IPPROTO_TCP },
+	{ "lines", step_lines, 2, IPPROTO_TCP },
+	{ "lines by MPTCP", step_lines, 1, IPPROTO_MPTCP },
+	{ "netns", step_netns, 1, IPPROTO_TCP },
+	{ "pid", step_pid, 1, IPPROTO_TCP },
+	{ "cgroup", step_cgroup, 1, IPPROTO_TCP },
+	{ "freeze", step_freeze, 1, IPPROTO_TCP },
+	{ "protect", step_protect, 1, IPPROTO_TCP },
+	{ "kill", step_kill, 1, IPPROTO_TCP },
 };
+
+static bool can_act(const struct actor *actor)
+{
+	return actor->protocol == IPPROTO_TCP || world->has_mptcp;
+}
 
 /* What it has open, a rule by its process means, so the bystanders are not its own. */
 static void act(const struct actor *actor, unsigned int seed, const struct pair *bystander)
@@ -617,6 +646,7 @@ static void act(const struct actor *actor, unsigned int seed, const struct pair 
 		close(bystander[i].server);
 	}
 	drawn = seed;
+	protocol = actor->protocol;
 	while (!ret && clock_ms() < world->stop_ms) {
 		ret = actor->step();
 		done++;
@@ -659,6 +689,14 @@ static long tcp_inuse(void)
 	       sockstat("/proc/thread-self/net/sockstat6", "TCP6:", " inuse ");
 }
 
+static int listen_at(int by, enum family family, struct listener *listener)
+{
+	listener->fd = sock_listen_by(by, family, places[family].listener, 0);
+	if (listener->fd < 0)
+		return listener->fd;
+	return sock_nonblock(listener->fd) ?: end_of(listener->fd, &listener->end);
+}
+
 /*
  * A namespace with bystanders.
  */
@@ -689,12 +727,14 @@ FIXTURE_SETUP(races)
 		ASSERT_EQ(0, sock_pair(listener[family], family, places[family].bystander, 0,
 				       &self->bystander[i]));
 	}
+	world->has_mptcp = kernel_has_mptcp();
 	for (family = 0; family < FAMILIES; family++) {
 		close(listener[family]);
-		world->listener[family] = sock_listen(family, places[family].listener, 0);
-		ASSERT_LE(0, world->listener[family]);
-		ASSERT_EQ(0, sock_nonblock(world->listener[family]));
-		ASSERT_EQ(0, end_of(world->listener[family], &world->end[family]));
+		ASSERT_EQ(0, listen_at(IPPROTO_TCP, family, &world->listener[TCP][family]));
+		world->listener[MPTCP][family].fd = -1;
+		if (world->has_mptcp)
+			ASSERT_EQ(0, listen_at(IPPROTO_MPTCP, family,
+					       &world->listener[MPTCP][family]));
 	}
 	self->orphans = tcp_sockstat(" orphan ");
 	self->inuse = tcp_inuse();
@@ -717,13 +757,13 @@ static bool all_talk(const struct pair *pair)
 /* Whoever is left of the targets goes. */
 static bool sweep(void)
 {
-	enum family family;
+	const struct listener *all = &world->listener[0][0];
 	struct rule rule;
 	bool clean;
-	int fd;
+	int fd, i;
 
-	for (family = 0; family < FAMILIES; family++)
-		while ((fd = accept4(world->listener[family], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+	for (i = 0; i < PROTOCOLS * FAMILIES; i++)
+		while ((fd = accept4(all[i].fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 			close(fd);
 	if (rule_new(&rule, "races"))
 		return false;
@@ -752,6 +792,10 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 	fflush(stdout);
 	world->stop_ms = clock_ms() + seconds * 1000;
 	for (a = 0; a < ARRAY_LEN(actors); a++) {
+		if (!can_act(&actors[a])) {
+			TH_LOG("%s: this kernel has no MPTCP", actors[a].name);
+			continue;
+		}
 		for (i = 0; i < actors[a].count; i++) {
 			pid[count] = fork();
 			ASSERT_LE(0, pid[count]);
@@ -765,7 +809,7 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 		EXPECT_EQ(0, status);
 	}
 	for (a = 0; a < ARRAY_LEN(actors); a++)
-		EXPECT_LT(0, atomic_load(&world->steps[a])) {
+		EXPECT_EQ(can_act(&actors[a]), atomic_load(&world->steps[a]) > 0) {
 			TH_LOG("%s", actors[a].name);
 		}
 	EXPECT_LT(0, atomic_load(&world->commits));
