@@ -5,11 +5,14 @@
  * write attributes and lines, read, make and remove rules, namespaces, cgroups
  * and protections, exit, and are killed, stopped or frozen half way. What they do
  * is drawn from a seed. At the end whom no rule means is alive, and nothing is
- * left.
+ * left. So it is once more with the module itself coming and going, under those
+ * who use it.
  *
- * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on.
+ * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on, and a third of
+ * that the second time.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,6 +93,7 @@ struct world {
 	int64_t stop_ms;
 	atomic_long steps[32];
 	atomic_long commits, dropped, listed, frozen;
+	atomic_long unloads, refusals, in_vain;
 	atomic_long lines[FAMILIES];
 };
 
@@ -319,17 +323,19 @@ static void strip_brackets(char *line)
 }
 
 /* Of the line of a connection the last characters may be missing. */
-static void write_line(int fd, enum family family, const struct ends *ends)
+static int write_line(int fd, enum family family, const struct ends *ends)
 {
 	char line[128];
-	ssize_t len;
+	ssize_t len, written;
 
 	ends_print(ends, 1, line, sizeof(line) - 1);
 	if (draw(2))
 		strip_brackets(line);
 	strcat(line, "\n");
 	len = strlen(line) - draw(2) * draw(8);
-	atomic_fetch_add(&world->lines[family], write(fd, line, len) == len);
+	written = write(fd, line, len);
+	atomic_fetch_add(&world->lines[family], written == len);
+	return written == len ? 0 : written < 0 ? -errno : -EIO;
 }
 
 static int step_lines(void)
@@ -340,7 +346,7 @@ static int step_lines(void)
 	int fd, client;
 	char text[4096];
 
-	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR | O_CLOEXEC);
+	fd = open(PROC_FILE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	client = connect_target(family, &draw_listener(family)->end);
@@ -405,7 +411,7 @@ static int in_namespace(void)
 		return ret;
 	fd = sock_listen(family, places[family].listener, 0);
 	sock_pair(fd, family, places[family].target, 0, &pair);
-	fd = open("/proc/thread-self/net/tcp_drop", O_RDWR);
+	fd = open(PROC_FILE, O_RDWR);
 	if (draw(2)) {
 		write(fd, line, strlen(line) - draw(7));
 	} else if (!draw_rule(&rule)) {
@@ -524,7 +530,7 @@ static int wait_frozen(const struct cgroup *cgroup)
 }
 
 /* For a moment, which may be over before the process has come to know. */
-static int freeze(const struct cgroup *cgroup, const struct rule *rule)
+static int freeze_group(const struct cgroup *cgroup, const struct rule *rule)
 {
 	int ret = cgroup_set(cgroup->path, "cgroup.freeze", "1");
 
@@ -543,7 +549,7 @@ static int freeze_child(const struct cgroup *cgroup, const struct rule *rule, pi
 
 	while (!ret && !waitpid(pid, &status, WNOHANG)) {
 		usleep(draw(3000));
-		ret = freeze(cgroup, rule);
+		ret = freeze_group(cgroup, rule);
 	}
 	return ret ?: status ? -ECHILD : 0;
 }
@@ -610,7 +616,7 @@ static const struct actor {
 	int (*step)(void);
 	int count;
 	int protocol;
-} actors[] = {
+} everybody[] = {
 	{ "connect", step_connect, 3, IPPROTO_TCP },
 	{ "connect by MPTCP", step_connect, 2, IPPROTO_MPTCP },
 	{ "accept", step_accept, 3, IPPROTO_TCP },
@@ -629,13 +635,253 @@ static const struct actor {
 	{ "kill", step_kill, 1, IPPROTO_TCP },
 };
 
+/*
+ * What follows is done while the module comes and goes. It is away for who is told
+ * just these errors, the second of them when it is about to go; and who has one of
+ * its files or a rule keeps it.
+ */
+#define AWAY 1
+
+static int away_or_error(int err, int going)
+{
+	return err == ENOENT || err == going ? AWAY : -err;
+}
+
+/* The less often it can be removed, the more seldom it is used, so that it can. */
+static void make_room(void)
+{
+	pause_ms(draw(1 + atomic_load(&world->in_vain)));
+}
+
+static int expect_kept(long unloads)
+{
+	return atomic_load(&world->unloads) == unloads ? 0 : -ESTALE;
+}
+
+static int with_file(const char *path, int flags, int going, int (*work)(int fd))
+{
+	long unloads;
+	int fd, ret;
+
+	make_room();
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return away_or_error(errno, going);
+	unloads = atomic_load(&world->unloads);
+	ret = work(fd);
+	pause_ms(draw(3));
+	if (!ret)
+		ret = expect_kept(unloads);
+	close(fd);
+	return ret;
+}
+
+static int read_some(int fd)
+{
+	char text[4096];
+
+	return read(fd, text, 1 + draw(sizeof(text))) < 0 ? -errno : 0;
+}
+
+static int use_lines(int fd)
+{
+	enum family family = draw_family();
+	int client = connect_target(family, &draw_listener(family)->end);
+	struct ends ends;
+	int ret = 0;
+
+	if (draw(2))
+		ret = read_some(fd);
+	if (!ret && client >= 0 && !ends_of(client, &ends))
+		ret = write_line(fd, family, &ends);
+	if (client >= 0)
+		close(client);
+	return ret == -ESRCH || ret == -EBUSY ? 0 : ret;
+}
+
+static int open_lines(void)
+{
+	return with_file(PROC_FILE, O_RDWR, ENXIO, use_lines);
+}
+
+static int open_stats(void)
+{
+	return with_file(RULES_DIR "/stats", O_RDONLY, ENODEV, read_some);
+}
+
+static int step_open(void)
+{
+	int ret = draw(4) ? open_lines() : open_stats();
+
+	return ret == AWAY ? 0 : ret;
+}
+
+/* The file of a rule that was removed keeps it, too. */
+static int remove_with_file(const struct rule *rule, long unloads)
+{
+	int fd = rule_open(rule, draw(2) ? "list" : "rule", O_RDONLY);
+	int ret = rule_remove(rule);
+	char byte;
+
+	if (fd < 0 || ret)
+		return fd < 0 ? fd : ret;
+	pause_ms(draw(20));
+	if (read(fd, &byte, 1) != -1 || errno != ENOENT)
+		ret = -EPROTO;
+	close(fd);
+	return ret ?: expect_kept(unloads);
+}
+
+static int use_rule(const struct rule *rule)
+{
+	int ret = rule_set(rule, draw(2) ? "saddr" : "daddr", TARGETS);
+	char *list;
+
+	if (!ret)
+		ret = commit(rule);
+	if (ret || draw(2))
+		return ret;
+	list = rule_list(rule);
+	ret = list ? 0 : -errno;
+	free(list);
+	return ret;
+}
+
+static int step_rule(void)
+{
+	struct rule rule;
+	long unloads;
+	int ret, left;
+
+	make_room();
+	ret = rule_new(&rule, "races");
+	if (ret)
+		return away_or_error(-ret, EINVAL) == AWAY ? 0 : ret;
+	unloads = atomic_load(&world->unloads);
+	ret = use_rule(&rule);
+	if (!ret)
+		ret = expect_kept(unloads);
+	left = draw(2) ? remove_with_file(&rule, unloads) : rule_remove(&rule);
+	return ret ?: left;
+}
+
+/* Who has the directory open keeps nothing, and finds nothing in it once it is away. */
+static int step_directory(void)
+{
+	DIR *dir = opendir(RULES_DIR);
+	int fd, ret = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	pause_ms(draw(10));
+	errno = 0;
+	while (readdir(dir))
+		;
+	if (errno && errno != ENOENT)
+		ret = -errno;
+	fd = openat(dirfd(dir), "stats", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && away_or_error(errno, ENODEV) != AWAY)
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	closedir(dir);
+	return ret;
+}
+
+static int open_in_namespace(void)
+{
+	int ret = netns_new() ?: step_open();
+
+	pause_ms(draw(5));
+	return ret;
+}
+
+/* One that dies with what it has open may do so at any moment. */
+static int step_die(void)
+{
+	int kill_after_us = draw(2) ? 1 + draw(20000) : 0, status;
+	pid_t pid;
+
+	if (with_child(draw(2) ? open_in_namespace : step_open, kill_after_us, &pid) ||
+	    waitpid(pid, &status, 0) != pid)
+		return -EPROTO;
+	return status && !(kill_after_us && WIFSIGNALED(status)) ? -ECHILD : 0;
+}
+
+static int open_of_removed_rule(const char *attr)
+{
+	struct rule rule;
+	int fd, ret = rule_new(&rule, "races");
+
+	if (ret)
+		return ret;
+	fd = rule_open(&rule, attr, O_RDONLY);
+	ret = rule_remove(&rule);
+	return ret ?: fd;
+}
+
+/* Whatever the others do, a file that is open is in the way. */
+static int unload_in_vain(int fd)
+{
+	int ret;
+
+	if (fd < 0)
+		return -EPROTO;
+	ret = module_unload();
+	close(fd);
+	if (ret != -EWOULDBLOCK)
+		return ret ?: -ESTALE;
+	atomic_fetch_add(&world->refusals, 1);
+	return 0;
+}
+
+/* There is nobody else who does, so that it goes at last, if only when all others have ended. */
+static int step_unload(void)
+{
+	int ret;
+
+	ret = unload_in_vain(open(PROC_FILE, O_RDONLY | O_CLOEXEC)) ?:
+	      unload_in_vain(open(RULES_DIR "/stats", O_RDONLY | O_CLOEXEC)) ?:
+	      unload_in_vain(open_of_removed_rule("list")) ?:
+	      unload_in_vain(open_of_removed_rule("rule"));
+	if (ret)
+		return ret;
+	while ((ret = module_unload()) == -EWOULDBLOCK) {
+		if (clock_ms() > world->stop_ms + DEADLINE_MS)
+			return -ETIMEDOUT;
+		atomic_fetch_add(&world->in_vain, 1);
+		atomic_fetch_add(&world->refusals, 1);
+		usleep(draw(1000));
+	}
+	if (ret)
+		return ret;
+	atomic_fetch_add(&world->unloads, 1);
+	atomic_store(&world->in_vain, 0);
+	usleep(draw(10000));
+	ret = module_load(getenv("TCPDROP_KO"));
+	pause_ms(draw(20));
+	return ret;
+}
+
+static const struct actor who_opens[] = {
+	{ "unload", step_unload, 1, IPPROTO_TCP },
+	{ "connect", step_connect, 1, IPPROTO_TCP },
+	{ "connect by MPTCP", step_connect, 1, IPPROTO_MPTCP },
+	{ "accept", step_accept, 1, IPPROTO_TCP },
+	{ "open", step_open, 2, IPPROTO_TCP },
+	{ "rule", step_rule, 2, IPPROTO_TCP },
+	{ "directory", step_directory, 1, IPPROTO_TCP },
+	{ "die", step_die, 2, IPPROTO_TCP },
+};
+
 static bool can_act(const struct actor *actor)
 {
 	return actor->protocol == IPPROTO_TCP || world->has_mptcp;
 }
 
 /* What it has open, a rule by its process means, so the bystanders are not its own. */
-static void act(const struct actor *actor, unsigned int seed, const struct pair *bystander)
+static void act(const struct actor *actor, atomic_long *steps, unsigned int seed,
+		const struct pair *bystander)
 {
 	long done = 0;
 	int i, ret = 0;
@@ -651,7 +897,7 @@ static void act(const struct actor *actor, unsigned int seed, const struct pair 
 		ret = actor->step();
 		done++;
 	}
-	atomic_fetch_add(&world->steps[actor - actors], done);
+	atomic_fetch_add(steps, done);
 	if (ret)
 		printf("# %s: step %ld: %s\n", actor->name, done, strerror(-ret));
 	fflush(stdout);
@@ -713,6 +959,9 @@ FIXTURE_SETUP(races)
 	enum family family;
 
 	REQUIRE_TCPDROP();
+	ASSERT_NE(NULL, getenv("TCPDROP_KO")) {
+		TH_LOG("TCPDROP_KO does not say where the module is");
+	}
 	ASSERT_EQ(0, netns_new());
 	ASSERT_EQ(0, add_places());
 	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -742,6 +991,8 @@ FIXTURE_SETUP(races)
 
 FIXTURE_TEARDOWN(races)
 {
+	if (!tcpdrop_loaded())
+		module_load(getenv("TCPDROP_KO"));
 }
 
 static bool all_talk(const struct pair *pair)
@@ -780,27 +1031,28 @@ static bool nothing_is_left(long orphans, long inuse)
 	       tcp_inuse() == inuse;
 }
 
-TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
+/* They all begin, and all end when their time is over. */
+static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(races) * self,
+		  const struct actor *actors, size_t nr, long seconds)
 {
-	long seed = setting("TCPDROP_SEED", 1), seconds = setting("TCPDROP_SECONDS", SECONDS);
-	pid_t pid[64];
+	long seed = setting("TCPDROP_SEED", 1);
 	int i, count = 0, status;
-	struct rule rule;
+	pid_t pid[64];
 	size_t a;
 
-	TH_LOG("TCPDROP_SEED=%ld TCPDROP_SECONDS=%ld", seed, seconds);
+	TH_LOG("TCPDROP_SEED=%ld, %ld seconds", seed, seconds);
+	for (a = 0; a < nr; a++)
+		if (!can_act(&actors[a]))
+			TH_LOG("%s: this kernel has no MPTCP", actors[a].name);
 	fflush(stdout);
 	world->stop_ms = clock_ms() + seconds * 1000;
-	for (a = 0; a < ARRAY_LEN(actors); a++) {
-		if (!can_act(&actors[a])) {
-			TH_LOG("%s: this kernel has no MPTCP", actors[a].name);
-			continue;
-		}
-		for (i = 0; i < actors[a].count; i++) {
+	for (a = 0; a < nr; a++) {
+		for (i = 0; i < actors[a].count && can_act(&actors[a]); i++) {
 			pid[count] = fork();
 			ASSERT_LE(0, pid[count]);
 			if (!pid[count])
-				act(&actors[a], seed * 1000 + count + 1, self->bystander);
+				act(&actors[a], &world->steps[a], seed * 1000 + count + 1,
+				    self->bystander);
 			count++;
 		}
 	}
@@ -808,10 +1060,34 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
 		EXPECT_EQ(0, status);
 	}
-	for (a = 0; a < ARRAY_LEN(actors); a++)
+	for (a = 0; a < nr; a++)
 		EXPECT_EQ(can_act(&actors[a]), atomic_load(&world->steps[a]) > 0) {
 			TH_LOG("%s", actors[a].name);
 		}
+}
+
+static void expect_nothing_is_left(struct __test_metadata *_metadata, FIXTURE_DATA(races) * self)
+{
+	EXPECT_TRUE(all_talk(self->bystander));
+	ASSERT_TRUE(tcpdrop_loaded());
+	EXPECT_TRUE(WAIT_UNTIL(nothing_is_left(self->orphans, self->inuse))) {
+		TH_LOG("inuse %ld, was %ld, orphan %ld, was %ld, tw %ld",
+		       tcp_inuse(), self->inuse, tcp_sockstat(" orphan "),
+		       self->orphans, tcp_sockstat(" tw "));
+	}
+	EXPECT_TRUE(all_talk(self->bystander));
+	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
+	EXPECT_EQ(0, module_load(getenv("TCPDROP_KO")));
+}
+
+TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
+{
+	struct rule rule;
+	int i;
+
+	storm(_metadata, self, everybody, ARRAY_LEN(everybody),
+	      setting("TCPDROP_SECONDS", SECONDS));
+
 	EXPECT_LT(0, atomic_load(&world->commits));
 	EXPECT_LT(0, atomic_load(&world->dropped));
 	for (i = 0; i < FAMILIES; i++)
@@ -822,20 +1098,24 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 	       atomic_load(&world->commits), atomic_load(&world->dropped),
 	       atomic_load(&world->lines[IPV4]), atomic_load(&world->lines[IPV6]),
 	       atomic_load(&world->lines[DUAL]), atomic_load(&world->frozen));
-
 	for (i = 0; i < NAMES; i++) {
 		rule_by_number(&rule, i);
 		EXPECT_TRUE(!rmdir(rule.path) || errno == ENOENT);
 	}
-	EXPECT_TRUE(all_talk(self->bystander));
-	EXPECT_TRUE(WAIT_UNTIL(nothing_is_left(self->orphans, self->inuse))) {
-		TH_LOG("inuse %ld, was %ld, orphan %ld, was %ld, tw %ld",
-		       tcp_inuse(), self->inuse, tcp_sockstat(" orphan "),
-		       self->orphans, tcp_sockstat(" tw "));
-	}
-	EXPECT_TRUE(all_talk(self->bystander));
-	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
-	EXPECT_EQ(0, module_load(getenv("TCPDROP_KO") ?: ""));
+	expect_nothing_is_left(_metadata, self);
+}
+
+TEST_F_TIMEOUT(races, leave_the_module_to_come_and_go, 3600)
+{
+	storm(_metadata, self, who_opens, ARRAY_LEN(who_opens),
+	      (setting("TCPDROP_SECONDS", SECONDS) + 2) / 3);
+
+	EXPECT_LT(0, atomic_load(&world->unloads));
+	EXPECT_LT(0, atomic_load(&world->refusals));
+	TH_LOG("unloaded %ld times, refused %ld times, %ld commits, %ld dropped",
+	       atomic_load(&world->unloads), atomic_load(&world->refusals),
+	       atomic_load(&world->commits), atomic_load(&world->dropped));
+	expect_nothing_is_left(_metadata, self);
 }
 
 TEST_HARNESS_MAIN
