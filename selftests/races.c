@@ -1035,11 +1035,17 @@ static bool nothing_is_left(long orphans, long inuse)
 	       tcp_inuse() == inuse;
 }
 
+static bool has_ended(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
 /* They all begin, and all end when their time is over. */
 static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(races) * self,
 		  const struct actor *actors, size_t nr, long seconds)
 {
 	long seed = setting("TCPDROP_SEED", 1);
+	const struct actor *who[64];
 	int i, count = 0, status;
 	pid_t pid[64];
 	size_t a;
@@ -1052,6 +1058,7 @@ static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(races) * self,
 	world->stop_ms = clock_ms() + seconds * 1000;
 	for (a = 0; a < nr; a++) {
 		for (i = 0; i < actors[a].count && can_act(&actors[a]); i++) {
+			who[count] = &actors[a];
 			pid[count] = fork();
 			ASSERT_LE(0, pid[count]);
 			if (!pid[count])
@@ -1061,8 +1068,16 @@ static void storm(struct __test_metadata *_metadata, FIXTURE_DATA(races) * self,
 		}
 	}
 	for (i = 0; i < count; i++) {
-		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
-		EXPECT_EQ(0, status);
+		/* What an actor waits for itself may be late as well. */
+		EXPECT_TRUE(WAIT_FOR_MS(has_ended(pid[i], &status),
+					seconds * 1000 + 2 * DEADLINE_MS)) {
+			TH_LOG("%s does not end", who[i]->name);
+			kill(pid[i], SIGKILL);
+			waitpid(pid[i], &status, 0);
+		}
+		EXPECT_EQ(0, status) {
+			TH_LOG("%s", who[i]->name);
+		}
 	}
 	for (a = 0; a < nr; a++)
 		EXPECT_EQ(can_act(&actors[a]), atomic_load(&world->steps[a]) > 0) {
