@@ -521,16 +521,6 @@ static int rounds_of(const struct attack *attack)
 	return __atomic_load_n(&attack->rounds, __ATOMIC_ACQUIRE);
 }
 
-static bool has_uring(void)
-{
-	struct uring ring;
-
-	if (uring_make(&ring))
-		return false;
-	close(ring.fd);
-	return true;
-}
-
 /* A connection of nobody that is attacked, and the file of this namespace. */
 FIXTURE(siege)
 {
@@ -560,7 +550,7 @@ FIXTURE_SETUP(siege)
 	ASSERT_EQ(0, conn_make(&self->bystander, ESTABLISHED, IPV4));
 	self->fd = open_file(O_RDONLY);
 	ASSERT_LE(0, self->fd);
-	self->has_uring = has_uring();
+	self->has_uring = uring_exists();
 	ASSERT_EQ(0, rule_new(&rule, "siege"));
 	ASSERT_EQ(0, rule_set(&rule, "saddr", "127.0.0.0/8"));
 	for (i = 0; i < ATTACKS; i++) {

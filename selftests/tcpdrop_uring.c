@@ -42,6 +42,16 @@ int uring_make(struct uring *ring)
 	return 0;
 }
 
+bool uring_exists(void)
+{
+	struct uring ring;
+
+	if (uring_make(&ring))
+		return false;
+	close(ring.fd);
+	return true;
+}
+
 /* Hand one request over; its result is for uring_wait(). */
 int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe)
 {

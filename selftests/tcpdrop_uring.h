@@ -20,6 +20,7 @@ struct uring {
 };
 
 int uring_make(struct uring *ring);
+bool uring_exists(void);
 int uring_submit(struct uring *ring, const struct io_uring_sqe *sqe);
 int uring_wait(struct uring *ring);
 int uring_rw(struct uring *ring, int op, int fd, void *buf, unsigned int len, int flags);
