@@ -28,6 +28,7 @@
 #include "tcpdrop_fuse.h"
 #include "tcpdrop_host.h"
 #include "tcpdrop_probe.h"
+#include "tcpdrop_uring.h"
 
 #define USER 1000
 
@@ -92,6 +93,44 @@ static ssize_t use_splice(int fd, char *page)
 	if (fcntl(end[1], F_SETFL, 0))
 		return -1;
 	return splice(fd, NULL, end[1], NULL, 1, 0);
+}
+
+/* The pipe of use_vmsplice(), once its page has been asked for. */
+static int pipe_end[2];
+
+/* Hands its page to a pipe, which is locked as long as that has not arrived. */
+static ssize_t use_vmsplice(int fd, char *page)
+{
+	struct iovec iov = { page, 1 };
+
+	if (pipe2(pipe_end, O_CLOEXEC))
+		return -1;
+	return vmsplice(pipe_end[1], &iov, 1, 0);
+}
+
+static ssize_t use_splice_behind(int fd, char *page)
+{
+	return splice(fd, NULL, pipe_end[1], NULL, 1, 0);
+}
+
+/* The page is for a worker of io_uring, for whom the thread waits. */
+static ssize_t ask_uring(int op, int fd, char *page)
+{
+	struct uring ring;
+
+	if (uring_make(&ring))
+		return -1;
+	return uring_rw(&ring, op, fd, page, 1, IOSQE_ASYNC);
+}
+
+static ssize_t use_uring_read(int fd, char *page)
+{
+	return ask_uring(IORING_OP_READ, fd, page);
+}
+
+static ssize_t use_uring_write(int fd, char *page)
+{
+	return ask_uring(IORING_OP_WRITE, fd, page);
 }
 
 /* From a file that brings nothing, which comes before it is said that it cannot be done. */
@@ -219,6 +258,7 @@ FIXTURE_VARIANT(stuck_user)
 	bool faults[2];		/* whether it gets as far as the page */
 	int fuse;		/* how the pages are mapped if they are of a file of the user's */
 	bool by_path;		/* of another process */
+	bool uring;		/* whether it takes io_uring */
 };
 
 /* By root if need be, before it becomes the user. */
@@ -364,6 +404,18 @@ FIXTURE_VARIANT_ADD(stuck_user, splices_to_a_full_pipe) {
 	.use = { use_splice },
 };
 
+FIXTURE_VARIANT_ADD(stuck_user, splices_behind_a_vmsplice) {
+	.use = { use_vmsplice, use_splice_behind }, .faults = { true, false },
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, has_io_uring_read) {
+	.use = { use_uring_read }, .faults = { true }, .uring = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, has_io_uring_write) {
+	.use = { use_uring_write }, .faults = { true }, .uring = true,
+};
+
 FIXTURE_VARIANT_ADD(stuck_user, reads_to_fuse) {
 	.use = { use_read }, .faults = { true }, .fuse = MAP_PRIVATE,
 };
@@ -376,6 +428,14 @@ FIXTURE_VARIANT_ADD(stuck_user, reads_vectors_to_fuse) {
 	.use = { use_readv }, .faults = { true }, .fuse = MAP_SHARED,
 };
 
+FIXTURE_VARIANT_ADD(stuck_user, preads_to_fuse) {
+	.use = { use_pread }, .faults = { true }, .fuse = MAP_PRIVATE,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, preads_vectors_to_fuse) {
+	.use = { use_preadv }, .faults = { true }, .fuse = MAP_SHARED,
+};
+
 FIXTURE_VARIANT_ADD(stuck_user, writes_from_fuse) {
 	.use = { use_write }, .faults = { true }, .fuse = MAP_PRIVATE,
 };
@@ -386,6 +446,18 @@ FIXTURE_VARIANT_ADD(stuck_user, writes_vectors_from_fuse) {
 
 FIXTURE_VARIANT_ADD(stuck_user, reads_and_writes_with_fuse) {
 	.use = { use_pread, use_write }, .faults = { true, true }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, splices_behind_a_vmsplice_of_fuse) {
+	.use = { use_vmsplice, use_splice_behind }, .faults = { true, false }, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, has_io_uring_read_to_fuse) {
+	.use = { use_uring_read }, .faults = { true }, .fuse = MAP_SHARED, .uring = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck_user, has_io_uring_write_from_fuse) {
+	.use = { use_uring_write }, .faults = { true }, .fuse = MAP_PRIVATE, .uring = true,
 };
 
 FIXTURE_VARIANT_ADD(stuck_user, sends_from_fuse) {
@@ -416,6 +488,8 @@ FIXTURE_SETUP(stuck_user)
 		SKIP(return, "TCPDROP_KO does not say where the module is");
 	if (variant->fuse && fuse_allow())
 		KERNEL_HAS_NO("FUSE");
+	if (variant->uring && !uring_exists())
+		KERNEL_HAS_NO("io_uring");
 	self->probe = probe_new();
 	ASSERT_NE(NULL, self->probe);
 	ASSERT_EQ(0, conn_setup());
@@ -452,7 +526,8 @@ TEST_F(stuck_user, holds_up_nobody_and_leaves_nothing)
 
 	attacker_end(&self->attacker);
 	EXPECT_TRUE(WAIT_UNTIL(!if_nametoindex(TIE)));
-	EXPECT_EQ(0, module_unload());
+	/* What io_uring has in hand of a process it lets go of after that. */
+	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
 	EXPECT_EQ(0, module_load(self->module));
 }
 
@@ -472,6 +547,31 @@ TEST(a_write_at_a_position_is_refused_before_its_page_is_looked_at)
 	EXPECT_EQ(ESPIPE, errno);
 	EXPECT_EQ(-1, pwritev(fd, iov, 2, 0));
 	EXPECT_EQ(ESPIPE, errno);
+	close(fd);
+}
+
+/* Nor for the pipe that text would be spliced from: it is taken by write(2) alone. */
+TEST(a_splice_to_it_is_refused_before_its_pipe_is_looked_at)
+{
+	struct pages pages;
+	struct user user;
+	char byte;
+	int fd;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, pages_make(&pages, 1));
+	fd = open(PROC_FILE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	user = (struct user){ .use = use_vmsplice, .page = pages_get(&pages, 0) };
+	ASSERT_EQ(0, user_start(&user, &pages, true));
+	EXPECT_EQ(-1, splice(pipe_end[0], NULL, fd, NULL, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+
+	EXPECT_EQ(0, page_bring(&pages, 0));
+	EXPECT_EQ(0, pthread_join(user.thread, NULL));
+	EXPECT_EQ(-1, splice(pipe_end[0], NULL, fd, NULL, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(1, read(pipe_end[0], &byte, 1));
 	close(fd);
 }
 
