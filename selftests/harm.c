@@ -271,8 +271,9 @@ static int become_user_with_pages(struct pages *pages, int fuse)
 	return !ret && fuse ? fuse_pages_make(pages, 2, fuse) : ret;
 }
 
-static int attack(const struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
+static int attack(const struct attacker *attacker, const void *arg)
 {
+	const struct _fixture_variant_stuck_user *how = arg;
 	struct user user[2];
 	struct pages pages;
 	struct pair pair;
@@ -314,7 +315,10 @@ static bool hear(const struct attacker *attacker, char what)
 	return read(attacker->said, &byte, 1) == 1 && byte == what;
 }
 
-static int attacker_start(struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
+/* Have another process do @work with @arg, and be told of it. */
+static int attacker_fork(struct attacker *attacker,
+			 int (*work)(const struct attacker *attacker, const void *arg),
+			 const void *arg)
 {
 	int said[2], told[2];
 
@@ -328,12 +332,21 @@ static int attacker_start(struct attacker *attacker, const struct _fixture_varia
 		attacker->told = told[0];
 		close(said[0]);
 		close(told[1]);
-		_exit(attack(attacker, how));
+		_exit(work(attacker, arg));
 	}
 	attacker->said = said[0];
 	attacker->told = told[1];
 	close(said[1]);
 	close(told[0]);
+	return 0;
+}
+
+static int attacker_start(struct attacker *attacker, const struct _fixture_variant_stuck_user *how)
+{
+	int ret = attacker_fork(attacker, attack, how);
+
+	if (ret)
+		return ret;
 	if (!hear(attacker, 'n'))
 		return -EPROTO;
 	/* The device goes when its namespace ends, and takes our end along. */
@@ -575,39 +588,117 @@ TEST(a_splice_to_it_is_refused_before_its_pipe_is_looked_at)
 	close(fd);
 }
 
-/*
- * A reader of a rule's list, which only root is, holds up neither the removal
- * of the rule nor the making and listing of others.
- */
-TEST(a_stuck_reader_of_a_list_holds_up_no_other_rule)
+/* Of a rule of root's, which is about the namespace of whoever reads. */
+FIXTURE_VARIANT(stuck_reader)
 {
-	struct rule rule, other;
+	const char *attr;
+	bool plain;		/* not by root, but by a user without rights */
+	int fuse;		/* as for stuck_user */
+};
+
+FIXTURE(stuck_reader)
+{
+	struct attacker attacker;
+	struct rule rule;
+	const char *module;
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_list) {
+	.attr = "list",
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_count) {
+	.attr = "count",
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_list_without_rights) {
+	.attr = "list", .plain = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_count_without_rights) {
+	.attr = "count", .plain = true,
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_list_to_fuse) {
+	.attr = "list", .plain = true, .fuse = MAP_SHARED,
+};
+
+FIXTURE_VARIANT_ADD(stuck_reader, of_a_count_to_fuse) {
+	.attr = "count", .plain = true, .fuse = MAP_PRIVATE,
+};
+
+FIXTURE_SETUP(stuck_reader)
+{
+	REQUIRE_TCPDROP();
+	self->module = getenv("TCPDROP_KO");
+	if (!self->module)
+		SKIP(return, "TCPDROP_KO does not say where the module is");
+	if (variant->fuse && fuse_allow())
+		KERNEL_HAS_NO("FUSE");
+	ASSERT_EQ(0, netns_new());
+	ASSERT_EQ(0, rule_new(&self->rule, "harm"));
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "all"));
+}
+
+FIXTURE_TEARDOWN(stuck_reader)
+{
+	attacker_end(&self->attacker);
+	rule_remove(&self->rule);
+	if (!tcpdrop_loaded())
+		module_load(self->module);
+}
+
+struct look {
+	const struct _fixture_variant_stuck_reader *how;
+	const struct rule *rule;
+};
+
+static int look(const struct attacker *attacker, const void *arg)
+{
+	const struct look *look = arg;
+	struct user user = { .use = use_read };
 	struct pages pages;
-	struct user user;
-	int status;
+	struct pair pair;
+
+	if (look->how->plain ? become_user_with_pages(&pages, look->how->fuse) :
+			       pages_make(&pages, 1))
+		return 2;
+	if (netns_new() || make_pair(&pair))
+		return 3;
+	user.page = pages_get(&pages, 0);
+	user.fd = rule_open(look->rule, look->how->attr, O_RDONLY);
+	if (user.fd < 0 || user_start(&user, &pages, true))
+		return 4;
+	say(attacker, 's');
+	for (;;)
+		pause();
+}
+
+/* Neither the removal of the rule, nor the making of others, nor who looks besides. */
+TEST_F(stuck_reader, holds_up_neither_this_rule_nor_others)
+{
+	const struct look how = { variant, &self->rule };
+	struct rule other;
+	int status = -1;
+	char *list;
 	pid_t pid;
 
-	REQUIRE_TCPDROP();
-	ASSERT_EQ(0, conn_setup());
-	ASSERT_EQ(0, make_pair(&(struct pair){}));
-	ASSERT_EQ(0, pages_make(&pages, 1));
-	ASSERT_EQ(0, rule_new(&rule, "harm-list"));
-	ASSERT_EQ(0, rule_set(&rule, "state", "all"));
-	user = (struct user){ .use = use_read, .page = pages_get(&pages, 0) };
-	user.fd = rule_open(&rule, "list", O_RDONLY);
-	ASSERT_LE(0, user.fd);
-	ASSERT_EQ(0, user_start(&user, &pages, true));
-
+	ASSERT_EQ(0, attacker_fork(&self->attacker, look, &how));
+	ASSERT_TRUE(hear(&self->attacker, 's'));
 	pid = fork();
 	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(rule_new(&other, "harm-other") || rule_remove(&other) ||
-		      rule_count(&rule) < 0 || rule_remove(&rule) ? 1 : 0);
+	if (!pid) {
+		list = rule_list(&self->rule);
+		_exit(!list || rule_count(&self->rule) || rule_new(&other, "harm-other") ||
+		      rule_remove(&other) || rule_remove(&self->rule));
+	}
 	EXPECT_TRUE(WAIT_UNTIL(waitpid(pid, &status, WNOHANG) == pid));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, page_bring(&pages, 0));
-	EXPECT_EQ(0, pthread_join(user.thread, NULL));
-	close(user.fd);
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
+
+	attacker_end(&self->attacker);
+	EXPECT_TRUE(WAIT_UNTIL(!module_unload()));
+	EXPECT_EQ(0, module_load(self->module));
 }
 
 TEST_HARNESS_MAIN
