@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What a plain user gets a privileged program to write: a setuid one whose output is one of our files.
+# What a plain user gets a privileged program to write, or to read: a setuid one whose output, or
+# input, is one of our files.
 # shellcheck disable=SC2317 # the functions are called by claims
 # shellcheck disable=SC2016 # scripts for other shells
 
@@ -71,6 +72,29 @@ drops_in_own_namespace()
 	expect_alive bystander
 }
 
+# list and count judge who reads: where that matters, root leaves nobody else to open them.
+reads_what_root_leaves_open()
+{
+	local file
+
+	begin
+	cp /bin/cat "$tmp/deputy"
+	make_rule
+	for file in "$rules"/deputy/{count,list}; do
+		run "${nobody[@]}" cat "$file"
+		expect_exit 1
+		expect_err_like '*Operation not permitted'
+		run "${nobody[@]}" sh -c 'exec "$0" <"$1"' "$tmp/deputy" "$file"
+		expect_exit 0
+		[ -s "$tmp/out" ]
+		chmod 0400 "$file"
+		run "${nobody[@]}" sh -c 'exec "$0" <"$1"' "$tmp/deputy" "$file"
+		expect_exit 2
+		expect_err_like '*Permission denied'
+	done
+	expect_equal "what root counts" "$(<"$rules/deputy/count")" 1
+}
+
 # A lost capability does not come back with the user id.
 is_refused_without_capability()
 {
@@ -108,6 +132,8 @@ trusts_writer_of_commit()
 in_own_namespaces "$@"
 claim "the deputy of these tests is setuid" is_setuid
 claim "a plain user can open nothing for it" opens_nothing
+claim "it lists what a plain user may not, unless root has closed the file" \
+	reads_what_root_leaves_open
 claim "what it writes to the file of a user's own namespace drops there only" drops_in_own_namespace
 claim "root that has lost CAP_NET_ADMIN does not get it back by it" is_refused_without_capability
 claim "it commits what root has opened and handed on" trusts_writer_of_commit
