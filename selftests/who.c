@@ -491,6 +491,8 @@ TEST_F(pid, drops_its_own_and_spares_those_of_others)
 	close(self->listener);
 	EXPECT_EQ(3, count_pid(&self->rule, "", half.pid));
 	EXPECT_EQ(3, count_pid(&self->rule, "", getpid()));
+	ASSERT_EQ(0, rule_setf(&self->rule, "pid", "%d,%d", getpid(), half.pid));
+	EXPECT_EQ(4, rule_count(&self->rule));
 	ASSERT_EQ(0, rule_setf(&self->rule, "pid", "!%d", half.pid));
 	EXPECT_EQ(1, rule_count(&self->rule));
 	EXPECT_EQ(0, rule_commit(&self->rule));
