@@ -8,8 +8,8 @@
 # "build" the module is built only, and those of "deb" are for deb-test alone. NAME-old is NAME with
 # the tcp_abort() of older kernels, see old-abort/, and the module takes it for one whose table may have
 # empty chains that are none. Those of "sanitizer" are built, see sanitizers.sh; their flavour is what
-# they look for. Those of "ci" are others of them, which lack what config/cut names, and for which not
-# all tests are.
+# they look for. Those of "ci" and "late" are others of them, which lack what config/cut names, and for
+# which not all tests are; .ci/run has time for the "late" ones on a fast machine only.
 kernel_table()
 {
 	cat <<-END
@@ -25,7 +25,7 @@ kernel_table()
 		6.12-lockdep sanitizer 6.12 lockdep bookworm,bookworm-security gcc-12
 		6.12-kcsan sanitizer 6.12 kcsan bookworm,bookworm-security gcc-12
 		6.12-small ci 6.12 small bookworm,bookworm-security gcc-12
-		6.12-locks ci 6.12 locks bookworm,bookworm-security gcc-12
+		6.12-locks late 6.12 locks bookworm,bookworm-security gcc-12
 		6.12-gcov sanitizer 6.12 gcov bookworm,bookworm-security gcc-12
 		7.3-kasan sanitizer 7.3 kasan trixie,trixie-backports gcc-12
 		7.3-lockdep sanitizer 7.3 lockdep trixie,trixie-backports gcc-12
@@ -54,10 +54,16 @@ kernel_row()
 	suites=${suites//,/ }
 }
 
+# Whether the row is that of one of .ci/run's own.
+is_cut()
+{
+	[ "$use" = ci ] || [ "$use" = late ]
+}
+
 # Whether the row is that of a kernel that looks for faults, which is built.
 is_built()
 {
-	[ "$use" = sanitizer ] || [ "$use" = ci ]
+	[ "$use" = sanitizer ] || is_cut
 }
 
 # Whether the kernel of a name is such a one.

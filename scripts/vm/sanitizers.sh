@@ -8,7 +8,7 @@ fragments()
 {
 	local names=(base "$1")
 
-	[ "$use" != ci ] || names+=(cut)
+	! is_cut || names+=(cut)
 	(cd "$vm_dir/config" && cat "${names[@]}" "$2") | awk -F = '
 		{ name = /^CONFIG_/ ? $1 : NR }
 		!(name in line) { names[++n] = name }
