@@ -39,9 +39,6 @@ MOST = 30
 # Those of clients are given one after another, so that a seed has the same rules for them.
 FIRST_PORT = 39950
 
-# Looks that a connection may take to come to rest. Not a time: while the machine stands still,
-# nobody looks.
-LOOKS = 2000
 # For so many seconds the sockets are as they were looked at, and for so many the clock may go on
 # before a socket is idle for longer, or has sent again more often, than the model takes it to be.
 FRESH = 20
@@ -477,7 +474,7 @@ class Sequence:
     def settle(self):
         """The sockets when nothing is on its way any more."""
         before = None
-        for _ in range(LOOKS):
+        for _ in range(worlds.LOOKS):
             look = Look([self.main, self.other], self.all_worlds())
             socks = look.socks.values()
             now = sorted((sock.key, sock.state, sock.recvq) for sock in socks)
@@ -490,7 +487,7 @@ class Sequence:
     def look_around(self):
         self.look, self.rested = self.rested or self.settle(), None
         socks = self.look.socks
-        self.stuffed &= set(socks)
+        self.stuffed = {key for key in self.stuffed if key in socks and socks[key].sendq}
         self.facts = {key: facts for key, facts in self.facts.items() if key in socks}
         ages = {}
         for key, sock in socks.items():
@@ -721,9 +718,10 @@ class Sequence:
 
     def draw_items(self, attr):
         items = []
+        excluded = self.rng.choice([0, 0.25, 0.25, 1])
         for _ in range(self.rng.randrange(1, 5)):
             text, means = LISTS[attr](self.rng) if LISTS[attr] else self.draw_pid()
-            items.append(Item(text, means, self.rng.randrange(4) == 0))
+            items.append(Item(text, means, self.rng.random() < excluded))
         return items
 
     def join(self, items):
@@ -1096,7 +1094,7 @@ class Sequence:
             expect("a line", ret, 0 if dropped else errno.EPERM if keys else errno.ESRCH)
         self.expect_left("left by lines", left)
 
-    STEPS = [(connect, 16), (begin, 2), (half_close, 3), (close, 3), (send, 3), (fill, 2),
+    STEPS = [(connect, 16), (begin, 2), (half_close, 3), (close, 3), (send, 5), (fill, 2),
              (retune, 3), (share, 2), (make, 3), (remove, 1), (set_list, 10), (clear, 2),
              (set_single, 5), (set_cgroup, 2), (set_netns, 2), (set_wrongly, 2), (protect, 2),
              (look_at, 6), (look_at_all, 2), (look_at_rule, 1), (look_at_stats, 1), (commit, 5),

@@ -12,6 +12,7 @@ import os
 import pickle
 import socket
 import subprocess
+import time
 import traceback
 
 SO_BINDTODEVICE = 25
@@ -20,6 +21,10 @@ TCP_ULP = 31
 CLONE_NEWNET = 0x40000000
 MESSAGE_MAX = 1 << 20
 BACKLOG = 100
+
+# Looks that a connection may take to come to rest. Not a time: while the machine stands still,
+# nobody looks.
+LOOKS = 2000
 
 ADDRESSES = ["fd00::1/128", "fd00::2/128", "fd00:9::9/128"]
 # What is sent there comes nowhere.
@@ -191,12 +196,23 @@ class World:
                         socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def fill(self, number):
-        """Send until nothing more fits into the buffers of both ends."""
+        """
+        Send until nothing more fits into the buffers of both ends, and the peer has been probed:
+        a window that was too small for a segment is used up by that, and all stays as it is.
+        """
         sock = self.socks[number]
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
-        with contextlib.suppress(OSError):
-            while True:
-                sock.send(bytes(16384), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        for _ in range(LOOKS):
+            has_sent = False
+            with contextlib.suppress(OSError):
+                while True:
+                    sock.send(bytes(16384), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                    has_sent = True
+            state, _, _, _, backoff = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 5)
+            if not has_sent and (backoff or STATES.get(state) != "ESTABLISHED"):
+                return
+            time.sleep(0.01)
+        raise RuntimeError("cannot be filled")
 
     def close(self, number):
         self.socks.pop(number).close()
