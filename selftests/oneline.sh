@@ -870,19 +870,19 @@ shows_progress()
 	expect_bystander
 }
 
-# The commit ends at the moment when the line has just been written.
-clears_line()
+# run_progress COMMAND: which is carried out when the line has just been written.
+run_progress()
 {
 	mkdir -p "$tmp/rule/result"
 	echo 1 >"$tmp/rule/result/dropped"
 	{
 		echo "rule=$tmp/rule total=2"
 		sed -n '/^show_progress()/,/^}/p' "$the_command"
-		cat <<-'END'
+		cat <<-END
 			printf()
 			{
-				command printf "$@"
-				[ -n "$ended" ] || { ended=1; kill -TERM $$; }
+				command printf "\$@"
+				[ -n "\$ended" ] || { ended=1; $1; }
 			}
 			show_progress
 		END
@@ -890,6 +890,15 @@ clears_line()
 	# shellcheck disable=SC2086 # into words
 	run $shell "$tmp/script"
 	expect_err $'\rtcpdrop: 1 of 2 dropped\e[K\r\e[K'
+}
+
+# By its signal, and where that has only ended read.
+clears_line()
+{
+	# shellcheck disable=SC2016 # for the script
+	run_progress 'kill -TERM $$'
+	# shellcheck disable=SC2016
+	run_progress ': >"$rule/result/dropped"'
 }
 
 # Where there is no configfs.
