@@ -80,7 +80,7 @@ def set_up_net():
     """Addresses and a hole, in the network namespace of the process."""
     commands = ["link set lo up", f"link add {HOLE_DEV} type dummy",
                 f"addr add {HOLE_FROM}/24 dev {HOLE_DEV}", f"link set {HOLE_DEV} up"]
-    commands += [f"addr add {addr} dev lo" for addr in ADDRESSES]
+    commands += [f"addr add {addr} dev lo nodad" for addr in ADDRESSES]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
 
 
