@@ -334,7 +334,7 @@ static int write_line(int fd, enum family family, const struct ends *ends)
 	strcat(line, "\n");
 	len = strlen(line) - draw(2) * draw(8);
 	written = write(fd, line, len);
-	atomic_fetch_add(&world->lines[family], written == len);
+	atomic_fetch_add(&world->lines[family], written == len && line[len - 1] == '\n');
 	return written == len ? 0 : written < 0 ? -errno : -EIO;
 }
 
