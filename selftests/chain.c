@@ -152,9 +152,7 @@ FIXTURE_SETUP(chain)
 	int i, seen = 0;
 
 	REQUIRE_TCPDROP();
-	self->module = getenv("TCPDROP_KO");
-	if (!self->module)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->module);
 	self->length = chain_length();
 	self->attack = mmap(NULL, sizeof(*self->attack), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

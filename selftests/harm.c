@@ -496,9 +496,7 @@ FIXTURE_SETUP(stuck_user)
 	int i;
 
 	REQUIRE_TCPDROP();
-	self->module = getenv("TCPDROP_KO");
-	if (!self->module)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->module);
 	if (variant->fuse && fuse_allow())
 		KERNEL_HAS_NO("FUSE");
 	if (variant->uring && !uring_exists())
@@ -630,9 +628,7 @@ FIXTURE_VARIANT_ADD(stuck_reader, of_a_count_to_fuse) {
 FIXTURE_SETUP(stuck_reader)
 {
 	REQUIRE_TCPDROP();
-	self->module = getenv("TCPDROP_KO");
-	if (!self->module)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->module);
 	if (variant->fuse && fuse_allow())
 		KERNEL_HAS_NO("FUSE");
 	ASSERT_EQ(0, netns_new());

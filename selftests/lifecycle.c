@@ -301,9 +301,7 @@ FIXTURE(module)
 FIXTURE_SETUP(module)
 {
 	REQUIRE_TCPDROP();
-	self->path = getenv("TCPDROP_KO");
-	if (!self->path)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->path);
 	self->taint = kernel_taint();
 	ASSERT_EQ(0, count_rules(NULL));
 	ASSERT_EQ(0, conn_setup());

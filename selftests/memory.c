@@ -453,9 +453,7 @@ FIXTURE_SETUP(limit)
 	struct rlimit files = { LIMITED_FDS, LIMITED_FDS };
 
 	REQUIRE_TCPDROP();
-	self->module = getenv("TCPDROP_KO");
-	if (!self->module)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->module);
 	ASSERT_EQ(0, cgroup_make(self->cgroup, sizeof(self->cgroup)))
 		TH_LOG("needs cgroup v2 in " CGROUPS ", with the memory controller");
 	/* For who reads the log: the kernel tells of each such want with a trace of calls. */

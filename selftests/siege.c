@@ -538,9 +538,7 @@ FIXTURE_SETUP(siege)
 	int i;
 
 	REQUIRE_TCPDROP();
-	self->module = getenv("TCPDROP_KO");
-	if (!self->module)
-		SKIP(return, "TCPDROP_KO does not say where the module is");
+	REQUIRE_MODULE(self->module);
 	self->attack = mmap(NULL, ATTACKS * sizeof(*self->attack), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->attack);

@@ -28,6 +28,13 @@ bool thread_sleeps(pid_t tid);
 int cgroup_set(const char *cgroup, const char *file, const char *text);
 bool cgroup_says(const char *cgroup, const char *line);
 
+/* In the setup of a fixture: set @path to where the module is, to load it again. */
+#define REQUIRE_MODULE(path) do {						\
+	(path) = getenv("TCPDROP_KO");						\
+	if (!(path))								\
+		SKIP(return, "TCPDROP_KO does not say where the module is");	\
+} while (0)
+
 int module_unload(void);
 int module_load(const char *path);
 
