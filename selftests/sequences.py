@@ -1138,6 +1138,8 @@ class Sequence:
                 self.look_around()
             if self.is_old():
                 self.clear_all()
+        if (self.told["unsure"] + self.told["late"]) * 4 > steps:
+            raise Wrong(f"of {steps} steps too many said nothing: {dict(self.told)}")
 
 
 def main():
