@@ -15,6 +15,7 @@
  * configfs calls show and store with the rule's directory alive, and rmdir
  * waits for them; so nothing here takes a reference on the rule.
  */
+#include <linux/capability.h>
 #include <linux/configfs.h>
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -27,6 +28,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 
 #include "commit.h"
 #include "configfs.h"
@@ -47,6 +49,9 @@
 
 /* And of all users, but root: one may have many user ids. */
 #define LISTINGS_TOTAL	256
+
+/* How much of a list is kept, uncharged, for whom a namespace of their own gives the right. */
+#define LIST_UNCHARGED	4096
 
 /**
  * struct rule_item - a rule's directory
@@ -316,6 +321,12 @@ static struct listing *listing_take(struct rule_item *ri)
 	return found;
 }
 
+/* configfs keeps what was read as long as the file is open: that much of any file. */
+static size_t list_limit(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN) ? SIZE_MAX : LIST_UNCHARGED;
+}
+
 static int make_list(struct rule_item *ri, struct listing *listing)
 {
 	struct tcpdrop_walk walk;
@@ -326,7 +337,7 @@ static int make_list(struct rule_item *ri, struct listing *listing)
 	if (ret)
 		return ret;
 
-	ret = tcpdrop_walk_list(&walk, &listing->text, &listing->len);
+	ret = tcpdrop_walk_list(&walk, list_limit(), &listing->text, &listing->len);
 	look_end(&rule, &walk);
 	return ret;
 }

@@ -1089,14 +1089,15 @@ static int list_batch(const struct tcpdrop_batch *batch, struct tcpdrop_text *te
 /**
  * tcpdrop_walk_list() - list the sockets that match, a line each
  * @walk: the walk
+ * @most: how many bytes there may be
  * @list: set to the text, to be freed by kvfree(); NULL if there are none
  * @len: set to its length
  *
  * Context: may sleep.
- * Return: 0, -ENOMEM, -EFBIG if the text came to 1 GiB, or -EINTR if the
- * process was killed meanwhile.
+ * Return: 0, -ENOMEM, -EFBIG if the text came to more than @most, or to 1 GiB, or
+ * -EINTR if the process was killed meanwhile.
  */
-int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
+int tcpdrop_walk_list(const struct tcpdrop_walk *walk, size_t most, char **list, size_t *len)
 {
 	unsigned long bucket = walk->first;
 	struct tcpdrop_batch batch = {};
@@ -1106,7 +1107,7 @@ int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len)
 	while (bucket != walk->end && !ret) {
 		ret = tcpdrop_walk_note(walk, &bucket, &batch);
 		if (!ret)
-			ret = list_batch(&batch, &text);
+			ret = list_batch(&batch, &text) ?: text.len > most ? -EFBIG : 0;
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
 	}

@@ -139,6 +139,6 @@ void tcpdrop_walk_all(const struct tcpdrop_walk *walk, tcpdrop_walk_visit_t visi
 int tcpdrop_walk_note(const struct tcpdrop_walk *walk, unsigned long *bucket,
 		      struct tcpdrop_batch *batch);
 u64 tcpdrop_walk_count(const struct tcpdrop_walk *walk);
-int tcpdrop_walk_list(const struct tcpdrop_walk *walk, char **list, size_t *len);
+int tcpdrop_walk_list(const struct tcpdrop_walk *walk, size_t most, char **list, size_t *len);
 
 #endif /* TCPDROP_WALK_H */

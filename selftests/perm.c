@@ -563,6 +563,41 @@ TEST_F(perm, a_container_of_nobody_writes_nothing)
 	expect_nothing_happened(_metadata, &self->rule, &self->conn, &self->before);
 }
 
+/* More connections than a page has room for. */
+#define MANY 100
+
+static void look_at_many(struct attempt *attempt, const struct rule *rule)
+{
+	struct pair pair;
+	int listener, i;
+
+	attempt->become = netns_new();
+	listener = sock_listen(IPV4, "127.0.0.1", 0);
+	for (i = 0; i < MANY && !attempt->become; i++)
+		attempt->become = sock_pair(listener, IPV4, OWN_ADDR, 0, &pair);
+	attempt->count = rule_count(rule);
+	attempt->list = list_lines(rule);
+}
+
+/* What is kept of a listing while its file is open is charged to nobody. */
+TEST_F(perm, a_container_lists_no_more_than_a_page)
+{
+	set_both(_metadata, &self->rule, &self->conn);
+	attempt_as(_metadata, self->attempt, become_container_of_nobody, &self->rule,
+		   look_at_many);
+	EXPECT_EQ(MANY, self->attempt->count);
+	EXPECT_EQ(-EFBIG, self->attempt->list);
+
+	attempt_as(_metadata, self->attempt, become_container, &self->rule, look_at_many);
+	EXPECT_EQ(-EFBIG, self->attempt->list);
+
+	attempt_as(_metadata, self->attempt, become_root_elsewhere, &self->rule, look_at_many);
+	EXPECT_EQ(MANY, self->attempt->count);
+	EXPECT_EQ(MANY, self->attempt->list);
+
+	expect_dropped_by_self(_metadata, &self->rule, &self->conn);
+}
+
 /* To name namespaces gives no right over them. */
 
 static void expect_refused(struct __test_metadata *_metadata, FIXTURE_DATA(perm) * self,
