@@ -350,13 +350,18 @@ static unsigned int read_idle(const struct sock *sk, struct tcpdrop_range_key *k
 	return 1;
 }
 
+/* As ss(8) has them: of a request those of the SYN-ACK. */
 static unsigned int read_retrans(const struct sock *sk, struct tcpdrop_range_key *keys)
 {
-	if (!sk_fullsock(sk))
+	unsigned int times;
+
+	if (inet_sk_state_load(sk) == TCP_NEW_SYN_RECV)
+		times = READ_ONCE(inet_reqsk(sk)->num_retrans);
+	else if (sk_fullsock(sk))
+		times = READ_ONCE(inet_csk(sk)->icsk_retransmits);
+	else
 		return 0;
-	keys[0] = (struct tcpdrop_range_key){
-		.lo = READ_ONCE(inet_csk(sk)->icsk_retransmits),
-	};
+	keys[0] = (struct tcpdrop_range_key){ .lo = times };
 	return 1;
 }
 

@@ -217,9 +217,9 @@ TEST_F(kinds, what_is_no_orphan_is_dropped)
 	drop_kinds(_metadata, &self->rule, self->conn, "orphan", "no", FULL & ~ORPHANS);
 }
 
-TEST_F(kinds, what_is_full_has_queues_and_retransmissions)
+TEST_F(kinds, what_is_full_has_queues)
 {
-	static const char *const attrs[] = { "sendq", "recvq", "retrans" };
+	static const char *const attrs[] = { "sendq", "recvq" };
 	size_t i;
 
 	make_kinds(_metadata, self->conn, variant->family, as_it_is);
@@ -228,6 +228,16 @@ TEST_F(kinds, what_is_full_has_queues_and_retransmissions)
 		expect_kinds(_metadata, &self->rule, self->conn, attrs[i], "1000000000", 0);
 	}
 	drop_kinds(_metadata, &self->rule, self->conn, "sendq", "0", FULL);
+}
+
+TEST_F(kinds, what_is_full_and_requests_have_retransmissions)
+{
+	unsigned int have = ALL & ~MINISOCKS;
+
+	make_kinds(_metadata, self->conn, variant->family, as_it_is);
+	expect_kinds(_metadata, &self->rule, self->conn, "retrans", "0", have);
+	expect_kinds(_metadata, &self->rule, self->conn, "retrans", "1000000000", 0);
+	drop_kinds(_metadata, &self->rule, self->conn, "retrans", "0", have);
 }
 
 TEST_F(kinds, what_has_been_established_is_idle_for_some_time)
@@ -366,6 +376,30 @@ static struct tcp_info info_of(int fd)
 
 	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
 	return info;
+}
+
+/* A client that hears nothing does not answer. */
+TEST_F(pairs, retrans_of_a_request_is_how_often_its_syn_ack_was_sent_again)
+{
+	int client = sock_new(IPV4);
+	struct end end;
+
+	ASSERT_LE(0, client);
+	ASSERT_EQ(0, sock_nonblock(client));
+	ASSERT_EQ(0, sock_mute(client));
+	ASSERT_EQ(0, end_of(self->listener, &end));
+	sock_connect(client, IPV4, &end);
+	ASSERT_EQ(0, rule_set(&self->rule, "state", "SYN_RCVD"));
+	ASSERT_TRUE(WAIT_UNTIL(count_with(&self->rule, "retrans", 2) == 1));
+	EXPECT_EQ(0, count_with(&self->rule, "retrans", 100));
+
+	ASSERT_EQ(0, rule_set(&self->rule, "retrans", "2"));
+	ASSERT_EQ(0, rule_commit(&self->rule));
+	EXPECT_EQ(1, rule_result(&self->rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&self->rule, "remaining"));
+	EXPECT_TRUE(sock_talks(self->one.client, self->one.server));
+	EXPECT_TRUE(sock_talks(self->other.client, self->other.server));
+	close(client);
 }
 
 TEST_F(pairs, retrans_is_how_often_a_segment_was_sent_again)
