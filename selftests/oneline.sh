@@ -912,6 +912,7 @@ claim_containers()
 		"${under[@]}" serves_container_with_rules
 	claim "in a container: what is refused ($shell)" "${under[@]}" refuses_in_container
 	claim "in a container: lists ($shell)" "${under[@]}" takes_list_in_container
+	claim "in a container: lists of thousands ($shell)" "${under[@]}" takes_long_list_in_container
 	claim "in a container: -s ($shell)" "${under[@]}" drops_state_in_container
 	claim "in a container: values that have not been read to their end ($shell)" \
 		"${under[@]}" needs_whole_value_in_container
@@ -1046,20 +1047,53 @@ takes_list_in_container()
 
 	make_container_of_nobody
 	cd "$tmp"
-	many_networks >list
-	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
-		saddr=@list dport=7001
 	# By one.
 	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
 		"dport=$(printf '7999,%.0s' {1..817})7999"
 	: >list
 	refused_there "saddr: list has no items, and no items would be any" saddr=@list dport=7001
-	for item in any +127.0.0.2; do
-		echo "$item" >list
-		refused_there "saddr=@list dport=7001: Invalid argument" saddr=@list dport=7001
+	for item in any +127.0.0.2 ::g '!'; do
+		printf '# a\n127.0.0.1\n%s # b\n' "$item" >list
+		refused_there "list:3: \"$item\": Invalid argument" saddr=@list dport=7001
+	done
+	refused_there "foo=@list dport=7001: Invalid argument" foo=@list dport=7001
+	echo 65536 >ports
+	for item in port sport dport; do
+		refused_there 'ports:1: "65536": Invalid argument' saddr=127.0.0.1 "$item=@ports"
 	done
 	printf '# a\n127.0.0.2 ; b\r\n127.0.0.1,\n' >list
 	run in_container tcpdrop 'dport=7001, 7003 7004' saddr=@list
+	expect_success
+	expect_alive_there target 0
+	expect_alive_there bystander 1
+	expect_bystander
+}
+
+# Several lines: what matches is in the first, as long as the last excludes it, and then in the last.
+takes_long_list_in_container()
+{
+	make_container_of_nobody
+	cd "$tmp"
+	{
+		echo 127.0.0.1
+		many_networks
+		echo x
+	} >list
+	refused_there 'list:6002: "x": Invalid argument' saddr=@list dport=7001
+	sed -i 's/^x$/!127.0.0.1/' list
+	run in_container tcpdrop saddr=@list dport=7001
+	expect_exit 2
+	expect_out
+	expect_alive_there target 1
+	sed -i '$d' list
+	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
+		saddr=@list dport=7001 max=5
+	sed 's/^/!/' list >excluded
+	refused_there "too long for a line of $proc, which has 4094 bytes: needs configfs" \
+		saddr=@excluded dport=7001
+	sed -i 1d list
+	echo 127.0.0.1 >>list
+	run in_container tcpdrop saddr=@list dport=7001
 	expect_success
 	expect_alive_there target 0
 	expect_alive_there bystander 1
