@@ -162,15 +162,6 @@ static pid_t commit_until_stuck(struct __test_metadata *_metadata, const struct 
 	return pid;
 }
 
-/*
- * Did a commit or a write that has not begun before @start have the time that it
- * gives to owners?  On a busy machine that may be over before a test gets on.
- */
-static bool patience_is_over(int64_t start)
-{
-	return clock_ms() - start >= 1900;
-}
-
 TEST_F(stuck, a_signal_ends_the_wait_for_the_stuck)
 {
 	int64_t start = clock_ms();

@@ -50,6 +50,15 @@ int64_t time_since(int64_t *then, int64_t max)
 	return since < max ? since : max;
 }
 
+/*
+ * Did a commit or a write that has not begun before @start have the time that it
+ * gives to owners?  On a busy machine that may be over before a test gets on.
+ */
+bool patience_is_over(int64_t start)
+{
+	return clock_ms() - start >= PATIENCE_MS;
+}
+
 /* Do without CAP_NET_ADMIN from now on; all other capabilities stay. */
 int net_admin_drop(void)
 {

@@ -63,6 +63,7 @@
 /* tcpdrop_util.c: time */
 int64_t clock_ms(void);
 int64_t time_since(int64_t *then, int64_t max);
+bool patience_is_over(int64_t start);
 int net_admin_drop(void);
 void pause_ms(int ms);
 void spin_us(int us);
