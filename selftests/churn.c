@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -199,24 +199,71 @@ TEST_F(churn, a_rule_for_all_states_ends_and_leaves_other_addresses_alone)
 	EXPECT_TRUE(pairs_live(self->bystander, BYSTANDERS));
 }
 
+/* Those that are still there become TIME_WAIT. Returns how many these are. */
+static int pairs_shutdown(const struct pair *pair, int count)
+{
+	int i, closed = 0;
+
+	for (i = 0; i < count; i++)
+		closed += !shutdown(pair[i].client, SHUT_WR) && !shutdown(pair[i].server, SHUT_WR);
+	return closed;
+}
+
+/* A thread that closes some when it is told to. */
+struct closer {
+	pthread_t thread;
+	sem_t now;
+	const struct pair *pair;
+};
+
+static void *closer_main(void *arg)
+{
+	struct closer *closer = arg;
+
+	while (sem_wait(&closer->now))
+		;
+	pairs_shutdown(closer->pair, OLD / 2);
+	return NULL;
+}
+
+static int closer_start(struct closer *closer, const struct pair *pair)
+{
+	closer->pair = pair;
+	return sem_init(&closer->now, 0, 0) ? -errno :
+	       -pthread_create(&closer->thread, NULL, closer_main, closer);
+}
+
+/* Not where the commit is, which comes before all others there, if there is another CPU. */
+static int closer_tell(struct closer *closer, const struct hold *hold)
+{
+	cpu_set_t others = hold->cpus;
+
+	CPU_CLR(sched_getcpu(), &others);
+	if (CPU_COUNT(&others) &&
+	    pthread_setaffinity_np(closer->thread, sizeof(others), &others))
+		return -EINVAL;
+	return sem_post(&closer->now) ? -errno : 0;
+}
+
+/* Some while the commit is between two sockets, and the others while it runs. */
 TEST_F(churn, connections_that_close_meanwhile_are_gone_or_dropped)
 {
+	struct closer closer;
 	struct table table;
+	struct hold hold;
 	int round, i;
 
+	ASSERT_EQ(0, rule_set(&self->rule, "max", "1000000"));
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, pairs_make(self->old, OLD, "127.4.1.1"));
-		/* They become TIME_WAIT while the commit runs. */
-		if (!fork()) {
-			for (i = 0; i < OLD; i++)
-				shutdown(self->old[i].client, SHUT_WR);
-			for (i = 0; i < OLD; i++)
-				shutdown(self->old[i].server, SHUT_WR);
-			_exit(0);
-		}
-		ASSERT_EQ(0, rule_commit(&self->rule));
+		ASSERT_EQ(0, closer_start(&closer, self->old + OLD / 2));
+		ASSERT_EQ(0, commit_hold(&hold, &self->rule, self->old, OLD));
+		EXPECT_LT(0, pairs_shutdown(self->old, OLD / 2));
+		EXPECT_EQ(0, closer_tell(&closer, &hold));
+		commit_let_go(&hold);
+		EXPECT_EQ(0, rule_commit_end(hold.pid));
+		ASSERT_EQ(0, pthread_join(closer.thread, NULL));
 		expect_consistent(_metadata, &self->rule, 0);
-		wait(NULL);
 		/* What was there before is gone, in whatever state it was. */
 		ASSERT_EQ(0, table_read(&table));
 		for (i = 0; i < OLD; i++) {
