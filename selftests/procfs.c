@@ -388,35 +388,66 @@ TEST(a_file_keeps_the_module_and_is_in_namespaces_that_were_there_before)
 	EXPECT_FALSE(ends_in_table(&conn.ends));
 }
 
+/* Each writes so many lines, and goes on until all have. */
+#define WRITES 200
+
 /* Readers and writers of one open file, and of many. */
 struct crowd {
 	int fd;
-	const char *text;
 	bool stop;
 	int odd;
 };
 
+/* One of them and its line, which no other has. */
+struct member {
+	struct crowd *crowd;
+	pthread_t thread;
+	char text[256];
+	int written;
+};
+
 static void *crowd_main(void *arg)
 {
-	struct crowd *crowd = arg;
+	struct member *member = arg;
+	struct crowd *crowd = member->crowd;
 	char buf[512];
 
 	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
-		if (write(crowd->fd, crowd->text, strlen(crowd->text)) < 0 &&
-		    errno != ESRCH)
+		if (write(crowd->fd, member->text, strlen(member->text)) >= 0 || errno != ESRCH)
 			__atomic_fetch_add(&crowd->odd, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&member->written, 1, __ATOMIC_RELAXED);
 		if (pread(crowd->fd, buf, sizeof(buf), 0) < 0)
 			__atomic_fetch_add(&crowd->odd, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
 
+static bool all_have_written(const struct member *member, int count)
+{
+	while (count--)
+		if (__atomic_load_n(&member[count].written, __ATOMIC_RELAXED) < WRITES)
+			return false;
+	return true;
+}
+
+static long lines_carried_out(void)
+{
+	char text[1024], *line;
+
+	if (file_read("/sys/kernel/config/tcpdrop/stats", text, sizeof(text)))
+		return -1;
+	line = strstr(text, "lines ");
+	return line ? atol(line + strlen("lines ")) : -1;
+}
+
+/* The beginning of one with the end of another would be the bystander, or nothing at all. */
 TEST(threads_that_share_an_open_file_do_not_mix_lines)
 {
-	struct crowd crowd = { .text = "10.9.9.9:1 10.9.9.9:2\n" };
+	char local[64], remote[64];
+	struct member member[4] = {};
+	struct crowd crowd = {};
 	struct conn bystander;
-	pthread_t thread[4];
-	int64_t end;
+	long lines, written = 0;
 	int i;
 
 	REQUIRE_TCPDROP();
@@ -424,15 +455,27 @@ TEST(threads_that_share_an_open_file_do_not_mix_lines)
 	ASSERT_EQ(0, conn_make(&bystander, ESTABLISHED, IPV4));
 	crowd.fd = open(PROC_FILE, O_RDWR);
 	ASSERT_LE(0, crowd.fd);
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, crowd_main, &crowd));
-	end = clock_ms() + 500;
-	while (clock_ms() < end)
-		pause_ms(10);
+	snprintf(member[0].text, sizeof(member[0].text), "%s:%d 10.9.9.9:2\n",
+		 end_addr(&bystander.ends.local, local, sizeof(local)),
+		 bystander.ends.local.port);
+	snprintf(member[1].text, sizeof(member[1].text), "10.99.99.199:50001  %s:%d ESTABLISHED\n",
+		 end_addr(&bystander.ends.remote, remote, sizeof(remote)),
+		 bystander.ends.remote.port);
+	strcpy(member[2].text, "10.9.9.9:1 10.9.9.9:2\n");
+	strcpy(member[3].text, "[2001:db8::1:2:3:4]:50000 [2001:db8::a:b:c:d]:60000 LAST_ACK\n");
+	lines = lines_carried_out();
+	for (i = 0; i < 4; i++) {
+		member[i].crowd = &crowd;
+		ASSERT_EQ(0, pthread_create(&member[i].thread, NULL, crowd_main, &member[i]));
+	}
+	EXPECT_TRUE(WAIT_UNTIL(all_have_written(member, 4)));
 	__atomic_store_n(&crowd.stop, true, __ATOMIC_RELAXED);
-	for (i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
+	for (i = 0; i < 4; i++) {
+		pthread_join(member[i].thread, NULL);
+		written += member[i].written;
+	}
 	EXPECT_EQ(0, crowd.odd);
+	EXPECT_EQ(written, lines_carried_out() - lines);
 	EXPECT_TRUE(sock_talks(bystander.fd, bystander.peer));
 	close(crowd.fd);
 }
