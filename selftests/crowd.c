@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "tcpdrop_host.h"
 #include "tcpdrop_util.h"
 
 #define SERVER_PORT 7000
@@ -347,26 +348,6 @@ TEST_F(crowd, nothing_holds_what_was_dropped)
 	ASSERT_EQ(0, netns_leave(netns_new, drop_another, &drop));
 	EXPECT_LE(2 * CROWD + SPREAD, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
-}
-
-/*
- * How many objects of a kind the kernel has, those included that it keeps for the next. Those that
- * KASAN keeps from being taken again are let go of first, as all else that can be.
- */
-static long slab_objects(const char *name)
-{
-	char line[64], path[96], *at, *text;
-	long count = -1;
-
-	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", name);
-	file_write(path, "1");
-	text = file_read_all("/proc/slabinfo");
-	snprintf(line, sizeof(line), "\n%s ", name);
-	at = text ? strstr(text, line) : NULL;
-	if (at)
-		count = atol(at + strlen(line));
-	free(text);
-	return count;
 }
 
 /* Minisocks hold no namespace: what a commit does not let go of stays in memory alone. */

@@ -28,6 +28,15 @@ bool thread_sleeps(pid_t tid);
 int cgroup_set(const char *cgroup, const char *file, const char *text);
 bool cgroup_says(const char *cgroup, const char *line);
 
+/* Network namespaces, and sockets of TCP in all of them. */
+struct living {
+	long nets;
+	long socks;
+};
+
+long slab_objects(const char *name);
+int living_read(struct living *living);
+
 /* In the setup of a fixture: set @path to where the module is, to load it again. */
 #define REQUIRE_MODULE(path) do {						\
 	(path) = getenv("TCPDROP_KO");						\
