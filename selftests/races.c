@@ -3,10 +3,10 @@
  * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6, of TCP and, where
  * the kernel has it, MPTCP: processes that connect, accept, close, listen, commit,
  * write attributes and lines, read, make and remove rules, namespaces, cgroups
- * and protections, exit, and are killed, stopped or frozen half way. What they do
- * is drawn from a seed. At the end whom no rule means is alive, and nothing is
- * left. So it is once more with the module itself coming and going, under those
- * who use it.
+ * and protections, exit, and are killed, stopped or frozen half way.
+ * What they do is drawn from a seed. At the end whom no rule means is alive, and
+ * nothing is left. So it is once more with the module itself coming and going,
+ * under those who use it.
  *
  * TCPDROP_SEED is the seed, TCPDROP_SECONDS how long it goes on, and a third of
  * that the second time.
@@ -93,16 +93,26 @@ struct world {
 	int64_t stop_ms;
 	atomic_long steps[32];
 	atomic_long commits, dropped, listed, frozen;
+	atomic_long removed;	/* in the middle of a commit */
 	atomic_long unloads, refusals, in_vain;
 	atomic_long lines[FAMILIES];
 };
 
 static struct world *world;
 
+/* What has not happened in a storm may still do so for a while. */
+static bool is_over_for_long(void)
+{
+	return clock_ms() > world->stop_ms + DEADLINE_MS;
+}
+
 static unsigned int drawn;
 
 /* Of the clients and listeners that a process makes, which is its actor's. */
 static int protocol;
+
+/* A rule that a process makes, and has its children commit. */
+static struct rule its_parents;
 
 /* xorshift32: the same for the same seed everywhere. */
 static unsigned int draw(unsigned int below)
@@ -444,12 +454,16 @@ static int step_netns(void)
 	return wait_child(pid);
 }
 
+static int draw_connection(void)
+{
+	protocol = world->has_mptcp && draw(2) ? IPPROTO_MPTCP : IPPROTO_TCP;
+	return draw_target();
+}
+
 static int hold_connection(void)
 {
-	int fd;
+	int fd = draw_connection();
 
-	protocol = world->has_mptcp && draw(2) ? IPPROTO_MPTCP : IPPROTO_TCP;
-	fd = draw_target();
 	pause_ms(draw(10));
 	close(fd);
 	return 0;
@@ -504,27 +518,89 @@ static int in_cgroup(void)
 	return cgroup_enter() ?: hold_connection();
 }
 
-static int step_cgroup(void)
+static int cgroup_leave(void)
+{
+	return cgroup_set(CGROUPS, "cgroup.procs", "0");
+}
+
+/* The group can be removed then, and the connection is still its own. */
+static int hold_connection_and_leave(void)
+{
+	int fd = draw_connection(), ret = draw(2) ? cgroup_leave() : 0;
+
+	pause_ms(draw(20));
+	close(fd);
+	return ret;
+}
+
+/* Begun in the group, which may be gone before the child has its first turn. */
+static int with_child_of(const struct cgroup *cgroup, int (*work)(void), int kill_after_us,
+			 pid_t *pid)
+{
+	int ret = cgroup_set(cgroup->path, "cgroup.procs", "0");
+
+	if (!ret)
+		ret = with_child(work, kill_after_us, pid);
+	return cgroup_leave() ?: ret;
+}
+
+/* Commits, before the group is removed, meanwhile and afterwards. */
+static int commit_until_removed(void)
+{
+	char path[64];
+	int ret;
+
+	snprintf(path, sizeof(path), CGROUPS "/races.%d", getppid());
+	do {
+		ret = commit(&its_parents);
+		atomic_fetch_add(&world->removed, !ret && access(path, F_OK));
+	} while (!ret);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+static int remove_while_committed(const struct cgroup *cgroup)
+{
+	int ret;
+	pid_t pid;
+
+	if (with_child(commit_until_removed, 0, &pid))
+		return -EPROTO;
+	usleep(draw(5000));
+	ret = cgroup_remove(cgroup);
+	if (ret)
+		kill(pid, SIGKILL);
+	return wait_child(pid) ?: ret;
+}
+
+static int make_and_remove_cgroup(void)
 {
 	struct cgroup cgroup;
-	struct rule rule;
 	int ret, left;
 	pid_t pid;
 
-	ret = cgroup_new(&cgroup) ?: rule_new(&rule, "races");
+	ret = cgroup_new(&cgroup) ?: rule_new(&its_parents, "races");
 	if (ret)
 		return ret;
-	if (with_child(in_cgroup, draw(2) ? 1 + draw(5000) : 0, &pid))
+	if (with_child_of(&cgroup, hold_connection_and_leave, draw(2) ? 1 + draw(5000) : 0, &pid))
 		return -EPROTO;
-	if (rule_setf(&rule, "cgroup", "/races.%d", getpid()))
+	ret = rule_setf(&its_parents, "cgroup", "/races.%d", getpid());
+	if (!ret)
+		ret = remove_while_committed(&cgroup);
+	if (wait_child(pid))
 		ret = -EPROTO;
-	if (draw(2))
-		commit(&rule);
-	if (wait_child(pid) || cgroup_remove(&cgroup))
-		ret = -EPROTO;
-	commit(&rule);
-	left = rule_remove(&rule);
+	left = rule_remove(&its_parents);
 	return ret ? ret : left;
+}
+
+/* It goes on until one has been removed in the middle of a commit. */
+static int step_cgroup(void)
+{
+	int ret;
+
+	do {
+		ret = make_and_remove_cgroup();
+	} while (!ret && !atomic_load(&world->removed) && !is_over_for_long());
+	return ret;
 }
 
 static int commit_in_cgroup(void)
@@ -858,7 +934,7 @@ static int step_unload(void)
 	if (ret)
 		return ret;
 	while ((ret = module_unload()) == -EWOULDBLOCK) {
-		if (clock_ms() > world->stop_ms + DEADLINE_MS)
+		if (is_over_for_long())
 			return -ETIMEDOUT;
 		atomic_fetch_add(&world->in_vain, 1);
 		atomic_fetch_add(&world->refusals, 1);
@@ -1133,10 +1209,12 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 		EXPECT_LT(0, atomic_load(&world->lines[i]));
 	EXPECT_LT(0, atomic_load(&world->listed));
 	EXPECT_LT(0, atomic_load(&world->frozen));
+	EXPECT_LT(0, atomic_load(&world->removed));
 	TH_LOG("%ld commits, %ld dropped, %ld, %ld and %ld lines, %ld times frozen",
 	       atomic_load(&world->commits), atomic_load(&world->dropped),
 	       atomic_load(&world->lines[IPV4]), atomic_load(&world->lines[IPV6]),
 	       atomic_load(&world->lines[DUAL]), atomic_load(&world->frozen));
+	TH_LOG("%ld cgroups removed in a commit", atomic_load(&world->removed));
 	for (i = 0; i < NAMES; i++) {
 		rule_by_number(&rule, i);
 		EXPECT_TRUE(!rmdir(rule.path) || errno == ENOENT);
