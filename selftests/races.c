@@ -3,7 +3,7 @@
  * Everybody at once, by IPv4, IPv6 and IPv4 on sockets of IPv6, of TCP and, where
  * the kernel has it, MPTCP: processes that connect, accept, close, listen, commit,
  * write attributes and lines, read, make and remove rules, namespaces, cgroups
- * and protections, exit, and are killed, stopped or frozen half way.
+ * and protections, exit, and are killed, interrupted, stopped or frozen half way.
  * What they do is drawn from a seed. At the end whom no rule means is alive, and
  * nothing is left. So it is once more with the module itself coming and going,
  * under those who use it.
@@ -93,7 +93,7 @@ struct world {
 	int64_t stop_ms;
 	atomic_long steps[32];
 	atomic_long commits, dropped, listed, frozen;
-	atomic_long removed;	/* in the middle of a commit */
+	atomic_long removed, interrupted;	/* in the middle of a commit */
 	atomic_long unloads, refusals, in_vain;
 	atomic_long lines[FAMILIES];
 };
@@ -698,6 +698,49 @@ static int step_kill(void)
 	return wait_child(pid);
 }
 
+static void on_signal(int signal)
+{
+}
+
+static int commit_until_interrupted(void)
+{
+	int ret;
+
+	do {
+		ret = commit(&its_parents);
+	} while (!ret && !is_over_for_long());
+	atomic_fetch_add(&world->interrupted, ret == -EINTR);
+	return ret == -EINTR ? 0 : ret;
+}
+
+/* A signal comes again and again, until it has met a commit. */
+static int step_interrupt(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	int ret, left, status;
+	pid_t pid;
+
+	ret = rule_new(&its_parents, "races");
+	if (ret)
+		return ret;
+	/* The child must not be without the handler for a moment. */
+	if (sigaction(SIGUSR1, &action, NULL))
+		ret = -errno;
+	if (!ret)
+		ret = rule_set(&its_parents, "daddr", TARGETS) ?:
+		      rule_set(&its_parents, "netns", draw(2) ? "self" : "all") ?:
+		      with_child(commit_until_interrupted, 0, &pid);
+	if (!ret) {
+		do {
+			usleep(draw(3000));
+			kill(pid, SIGUSR1);
+		} while (!waitpid(pid, &status, WNOHANG));
+		ret = status ? -ECHILD : 0;
+	}
+	left = rule_remove(&its_parents);
+	return ret ?: left;
+}
+
 static const struct actor {
 	const char *name;
 	int (*step)(void);
@@ -720,6 +763,7 @@ static const struct actor {
 	{ "freeze", step_freeze, 1, IPPROTO_TCP },
 	{ "protect", step_protect, 1, IPPROTO_TCP },
 	{ "kill", step_kill, 1, IPPROTO_TCP },
+	{ "interrupt", step_interrupt, 1, IPPROTO_TCP },
 };
 
 /*
@@ -1210,11 +1254,13 @@ TEST_F_TIMEOUT(races, leave_the_bystanders_and_nothing_else, 3600)
 	EXPECT_LT(0, atomic_load(&world->listed));
 	EXPECT_LT(0, atomic_load(&world->frozen));
 	EXPECT_LT(0, atomic_load(&world->removed));
+	EXPECT_LT(0, atomic_load(&world->interrupted));
 	TH_LOG("%ld commits, %ld dropped, %ld, %ld and %ld lines, %ld times frozen",
 	       atomic_load(&world->commits), atomic_load(&world->dropped),
 	       atomic_load(&world->lines[IPV4]), atomic_load(&world->lines[IPV6]),
 	       atomic_load(&world->lines[DUAL]), atomic_load(&world->frozen));
-	TH_LOG("%ld cgroups removed in a commit", atomic_load(&world->removed));
+	TH_LOG("%ld cgroups removed and %ld signals come in a commit",
+	       atomic_load(&world->removed), atomic_load(&world->interrupted));
 	for (i = 0; i < NAMES; i++) {
 		rule_by_number(&rule, i);
 		EXPECT_TRUE(!rmdir(rule.path) || errno == ENOENT);
