@@ -39,7 +39,7 @@
 #define PAIRS 300	/* connections in a chain of an attacker's own */
 #define FILES 2000	/* that one of them has open */
 #define LISTERS 24	/* threads that read the list of a rule, more than may read one at a time */
-#define READS 10	/* and of which it reads so many, each a look at the whole table */
+#define READS 10	/* and of which it reads so many, each a look at the whole table, or all */
 
 /* What an attacker has done, in memory that is shared with it. */
 struct attack {
@@ -193,14 +193,14 @@ static int round_of_pages(void)
 
 static int round_of_files(void)
 {
-	static int fd[FILES];
-	int i, ret = 0;
+	static int fd[FILES], rounds;
+	int i, ret = 0, reads = rounds++ % 5 ? READS : FILES;
 	char byte;
 
 	for (i = 0; i < FILES && ret >= 0; i++) {
 		ret = open_file(O_RDONLY);
 		fd[i] = ret;
-		if (i < READS && ret >= 0 && read(fd[i], &byte, 1) != 1)
+		if (i < reads && ret >= 0 && read(fd[i], &byte, 1) != 1)
 			ret = -EIO;
 	}
 	if (ret >= 0)
