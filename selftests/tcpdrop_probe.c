@@ -130,6 +130,20 @@ static int step_of(const struct probe *probe)
 	return __atomic_load_n(&probe->step, __ATOMIC_ACQUIRE);
 }
 
+/*
+ * Whether a step is taken from its beginning to its end, none for longer than @ms: one that is
+ * taken already does not count.
+ */
+bool probe_takes_step(const struct probe *probe, int64_t ms)
+{
+	int step = step_of(probe);
+
+	if (!WAIT_FOR_MS(step_of(probe) != step, ms))
+		return false;
+	step = step_of(probe);
+	return step < STEPS && WAIT_FOR_MS(step_of(probe) != step, ms);
+}
+
 /* 0 if all was done, -ETIMEDOUT if a step of it hangs, else how a step failed. */
 int probe_wait(const struct probe *probe, pid_t pid)
 {

@@ -3,6 +3,7 @@
 #ifndef TCPDROP_PROBE_H
 #define TCPDROP_PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,7 @@ struct probe {
 
 struct probe *probe_new(void);
 pid_t probe_start(struct probe *probe, const struct conn conn[2]);
+bool probe_takes_step(const struct probe *probe, int64_t ms);
 int probe_wait(const struct probe *probe, pid_t pid);
 const char *probe_step(const struct probe *probe);
 const char *probe_slowest(const struct probe *probe);
