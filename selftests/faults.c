@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #include "kselftest_harness.h"
 #include "tcpdrop_host.h"
+#include "tcpdrop_stuck.h"
 #include "tcpdrop_util.h"
 
 #define DEBUG_DIR "/sys/kernel/debug/"
@@ -164,6 +166,10 @@ FIXTURE(faults)
 	struct pair target[TARGETS];
 	struct pair bystander;
 	int listener;
+	int other;		/* of what takes a listener of its own */
+	struct sender sender;
+	char *page;
+	int pages;
 };
 
 FIXTURE_SETUP(faults)
@@ -174,9 +180,7 @@ FIXTURE_SETUP(faults)
 	if (access("/proc/self/fail-nth", W_OK))
 		SKIP(return, "this kernel does not fail on demand");
 	for (i = 0; i < ARRAY_LEN(settings); i++)
-		ASSERT_EQ(0, file_write(settings[i][0], settings[i][1])) {
-			TH_LOG("%s", settings[i][0]);
-		}
+		ASSERT_EQ(0, file_write(settings[i][0], settings[i][1])) TH_LOG("setting %zu", i);
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
 	ASSERT_EQ(0, netns_new());
 	self->listener = sock_listen(IPV4, "127.0.0.1", 0);
@@ -501,6 +505,196 @@ TEST_F(faults, of_which_there_are_several_in_a_commit_it_tells_what_it_has_done)
 {
 	ASSERT_EQ(0, fault_begin_by_lot(&self->fault));
 	drop_by_commits(_metadata, self, true);
+}
+
+/*
+ * What a commit cannot drop as it comes to it, and so defers: made anew each time, and looked
+ * at and closed afterwards.
+ */
+struct deferral {
+	int (*make)(FIXTURE_DATA(faults) * self);
+	/* Tells how many were dropped, or a negative errno. */
+	int (*end)(FIXTURE_DATA(faults) * self);
+	int fail;	/* so many cannot be dropped, however much memory there is */
+};
+
+/* However a commit ends: what it tells is what it has done, or nothing if it did not begin. */
+static void drop_deferred(struct __test_metadata *_metadata, FIXTURE_DATA(faults) * self,
+			  const struct deferral *deferral)
+{
+	struct rule_result result;
+	int ret = -1, dropped;
+
+	while (fault_next(&self->fault)) {
+		ASSERT_EQ(0, faults_rule(&self->rule));
+		/* So that it is one task that drops, with all the chances. */
+		ASSERT_EQ(0, rule_setf(&self->rule, "max", "%d", TARGETS));
+		ASSERT_EQ(0, deferral->make(self));
+		ASSERT_TRUE(WAIT_UNTIL(rule_count(&self->rule) == TARGETS));
+		fault_arm(&self->fault);
+		ret = rule_commit(&self->rule);
+		fault_end(&self->fault, ret);
+		dropped = deferral->end(self);
+		ASSERT_LE(0, dropped) {
+			TH_LOG("%d: %s", self->fault.nth, strerror(-dropped));
+		}
+		ASSERT_EQ(0, rule_result_read(&self->rule, &result));
+		EXPECT_EQ(dropped, result.dropped);
+		EXPECT_EQ(result.matched, result.dropped + result.failed);
+		EXPECT_TRUE(result.remaining == TARGETS - dropped ||
+			    (ret && !result.remaining && !result.matched));
+		if (ret) {
+			EXPECT_TRUE(is_clean(ret));
+			EXPECT_GE(TARGETS - dropped, result.failed);
+		} else {
+			EXPECT_EQ(TARGETS - deferral->fail, dropped);
+			EXPECT_EQ(deferral->fail, result.failed);
+		}
+		ASSERT_TRUE(WAIT_UNTIL(!rule_count(&self->rule)));
+		EXPECT_EQ(0, rule_remove(&self->rule));
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_FAULTS(self);
+}
+
+/* They come into the queue one after another. */
+static int make_children(FIXTURE_DATA(faults) * self)
+{
+	struct end to;
+	int i, fd, ret;
+
+	ret = end_of(self->other, &to);
+	for (i = 0; i < TARGETS && !ret; i++) {
+		fd = sock_new(IPV4);
+		self->target[i].client = fd;
+		ret = fd < 0 ? fd : sock_bind(fd, IPV4, "127.0.0.4", 0);
+		if (!ret)
+			ret = sock_connect(fd, IPV4, &to);
+		if (!ret && !WAIT_UNTIL(rule_count(&self->rule) == i + 1))
+			ret = -ETIMEDOUT;
+	}
+	return ret;
+}
+
+/* Dropped or not, each is still to be accepted. */
+static int end_children(FIXTURE_DATA(faults) * self)
+{
+	int i, client, server, err, dropped = 0;
+
+	for (i = 0; i < TARGETS; i++) {
+		client = self->target[i].client;
+		server = accept4(self->other, NULL, NULL, SOCK_CLOEXEC);
+		if (server < 0)
+			return -errno;
+		err = sock_error(server);
+		if (err ? err != ECONNABORTED : !sock_talks(client, server))
+			return -EPROTO;
+		dropped += err == ECONNABORTED;
+		close(client);
+		close(server);
+	}
+	return dropped;
+}
+
+TEST_F(faults, a_commit_of_children_that_wait_tells_what_it_has_done)
+{
+	static const struct deferral children = { .make = make_children, .end = end_children };
+
+	self->other = sock_listen(IPV4, "127.0.0.2", 0);
+	ASSERT_LE(0, self->other);
+	drop_deferred(_metadata, self, &children);
+}
+
+/* Only with data in both directions is it decided that they speak MPTCP. */
+static int connection_new(int listener, const char *addr, struct pair *pair)
+{
+	int ret = sock_pair_by(IPPROTO_MPTCP, listener, IPV4, addr, 0, pair);
+
+	if (ret)
+		return ret;
+	return sock_talks(pair->client, pair->server) ? 0 : -EPROTO;
+}
+
+static int make_connections(FIXTURE_DATA(faults) * self)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < TARGETS && !ret; i++)
+		ret = connection_new(self->other, "127.0.0.2", &self->target[i]);
+	return ret;
+}
+
+static bool has_hung_up(int fd)
+{
+	struct pollfd event = { .fd = fd };
+
+	return poll(&event, 1, 0) == 1 && event.revents & POLLHUP;
+}
+
+/* Their subflows are what is dropped, and no application waits for another one. */
+static int end_connections(FIXTURE_DATA(faults) * self)
+{
+	int i, dropped = 0;
+
+	for (i = 0; i < TARGETS; i++) {
+		const struct pair *pair = &self->target[i];
+		bool linked = ends_in_table(&pair->ends);
+
+		if (linked ? !sock_talks(pair->client, pair->server) : !has_hung_up(pair->client))
+			return -EPROTO;
+		dropped += !linked;
+		close(pair->client);
+		close(pair->server);
+	}
+	return dropped;
+}
+
+TEST_F(faults, a_commit_of_mptcp_connections_tells_what_it_has_done)
+{
+	static const struct deferral connections = {
+		.make = make_connections, .end = end_connections,
+	};
+	struct pair bystander;
+
+	if (!kernel_has_mptcp())
+		KERNEL_HAS_NO("MPTCP");
+	self->other = sock_listen_by(IPPROTO_MPTCP, IPV4, "127.0.0.1", 0);
+	ASSERT_LE(0, self->other);
+	ASSERT_EQ(0, connection_new(self->other, "127.0.0.3", &bystander));
+	drop_deferred(_metadata, self, &connections);
+	EXPECT_TRUE(sock_talks(bystander.client, bystander.server));
+}
+
+/* The first of them has an owner who does not let go of it before the commit has ended. */
+static int make_owned(FIXTURE_DATA(faults) * self)
+{
+	int ret = make_targets(self->target, self->listener);
+
+	if (ret)
+		return ret;
+	self->pages = stuck_pages(&self->page, 1);
+	if (self->pages < 0)
+		return self->pages;
+	return sender_start(&self->sender, self->target[0].client, self->page, self->pages);
+}
+
+static int end_owned(FIXTURE_DATA(faults) * self)
+{
+	char byte;
+	int ret = sender_let_go(&self->sender, self->pages);
+
+	close(self->pages);
+	munmap(self->page, getpagesize());
+	if (!ret && (self->sender.ret != 1 || recv(self->target[0].server, &byte, 1, 0) != 1))
+		ret = -EPROTO;
+	return ret ? ret : end_targets(self->target);
+}
+
+TEST_F(faults, a_commit_that_waits_for_an_owner_tells_what_it_has_done)
+{
+	static const struct deferral owned = { .make = make_owned, .end = end_owned, .fail = 1 };
+
+	drop_deferred(_metadata, self, &owned);
 }
 
 /* What is shown is protected, and nothing else. */

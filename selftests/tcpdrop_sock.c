@@ -278,13 +278,13 @@ int sock_connect(int fd, enum family family, const struct end *to)
  * Connect a new socket from @addr and @port to @listener, and accept it. Port 0
  * takes a free one, any other may be in use by sockets that differ otherwise.
  */
-int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
-	      struct pair *pair)
+int sock_pair_by(int protocol, int listener, enum family family, const char *addr,
+		 uint16_t port, struct pair *pair)
 {
 	struct end to;
 	int ret, reuse = port != 0;
 
-	pair->client = sock_new(family);
+	pair->client = sock_new_by(protocol, family);
 	if (pair->client < 0)
 		return pair->client;
 	if (setsockopt(pair->client, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)))
@@ -298,6 +298,12 @@ int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
 		return ret;
 	pair->server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	return pair->server < 0 ? -errno : ends_of(pair->client, &pair->ends);
+}
+
+int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
+	      struct pair *pair)
+{
+	return sock_pair_by(IPPROTO_TCP, listener, family, addr, port, pair);
 }
 
 static int sock_filter(int fd, struct sock_filter *code, unsigned short len)

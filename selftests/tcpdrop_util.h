@@ -184,6 +184,8 @@ int sock_bind(int fd, enum family family, const char *addr, uint16_t port);
 int sock_listen_by(int protocol, enum family family, const char *addr, uint16_t port);
 int sock_listen(enum family family, const char *addr, uint16_t port);
 int sock_connect(int fd, enum family family, const struct end *to);
+int sock_pair_by(int protocol, int listener, enum family family, const char *addr,
+		 uint16_t port, struct pair *pair);
 int sock_pair(int listener, enum family family, const char *addr, uint16_t port,
 	      struct pair *pair);
 int sock_finish(int first, int last);
