@@ -20,7 +20,6 @@
 #include <net/tcp.h>
 
 #include "cgroup.h"
-#include "compat.h"
 #include "conn.h"
 #include "rule.h"
 #include "sock.h"
@@ -191,16 +190,14 @@ bool tcpdrop_sock_is_exempt(const struct sock *sk, bool kernel)
  *
  * A subflow of MPTCP looks the same when its connection was closed, or when it
  * has joined one that nobody has accepted: it waits if a listener has it in its
- * queue.  Where a connection of MPTCP cannot be ended it is not looked for there
- * either.
+ * queue.
  *
  * Context: any; no lock is needed, and none makes the answer last.
  * Return: true if no process has it, nor, but for MPTCP, had.
  */
 bool tcpdrop_sock_is_child(const struct sock *sk)
 {
-	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD) &&
-	       (can_end_mptcp() || !sk_is_mptcp(sk));
+	return !READ_ONCE(sk->sk_socket) && !sock_flag(sk, SOCK_DEAD);
 }
 
 /**
