@@ -293,6 +293,48 @@ TEST_F(stuck, count_and_list_have_the_stuck_too)
 	let_go(_metadata, self->sender, self->faults);
 }
 
+static void on_signal(int signal)
+{
+}
+
+static pid_t write_elsewhere(const char *text)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-file_write("/proc/thread-self/net/tcp_drop", text));
+	return pid;
+}
+
+/* A signal that does not end the process comes when all lines have been taken. */
+TEST_F(stuck, who_is_named_in_a_line_is_waited_for_whatever_signal_comes)
+{
+	const struct conn *idle = &self->conn[STUCK];
+	int64_t start = clock_ms();
+	char text[320];
+	bool late;
+	pid_t pid;
+	int ret;
+
+	ends_print(&self->conn[0].ends, TCP_ESTABLISHED, text, 159);
+	strcat(text, "\n");
+	ends_print(&idle->ends, TCP_ESTABLISHED, text + strlen(text), 159);
+	strcat(text, "\n");
+	signal(SIGUSR1, on_signal);
+	pid = write_elsewhere(text);
+	ASSERT_LE(0, pid);
+	EXPECT_TRUE(WAIT_UNTIL(sock_error(idle->fd) == ECONNABORTED));
+	EXPECT_EQ(0, kill(pid, SIGUSR1));
+	pause_ms(100);
+	let_go(_metadata, self->sender, self->faults);
+	late = patience_is_over(start);
+
+	ret = rule_commit_end(pid);
+	EXPECT_TRUE(!ret || (ret == -EBUSY && late)) TH_LOG("%d", ret);
+	if (!ret)
+		EXPECT_EQ(ECONNABORTED, sock_error(self->conn[0].fd));
+}
+
 /*
  * More stuck owners than anybody would keep a list of, named in one write of
  * /proc/net/tcp_drop with others among them.
@@ -342,15 +384,6 @@ FIXTURE_SETUP(lines)
 FIXTURE_TEARDOWN(lines)
 {
 	free(self->text);
-}
-
-static pid_t write_elsewhere(const char *text)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(-file_write("/proc/thread-self/net/tcp_drop", text));
-	return pid;
 }
 
 static bool idle_are_gone(const FIXTURE_DATA(lines) * self)
