@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -348,6 +349,42 @@ TEST_F(crowd, nothing_holds_what_was_dropped)
 	ASSERT_EQ(0, netns_leave(netns_new, drop_another, &drop));
 	EXPECT_LE(2 * CROWD + SPREAD, rule_result(&self->rule, "dropped"));
 	EXPECT_EQ(0, rule_result(&self->rule, "failed"));
+}
+
+/*
+ * Of both ends of as many connections with the same ends: a commit has 672 in hand, of the first
+ * of these chains it counts the rest, and of the second it takes as many once more unawares.
+ */
+#define LARGE 1400
+
+static int drop_large(const void *rule)
+{
+	int i, listener, ret = 0;
+	struct pair pair;
+
+	listener = sock_listen(IPV4, "127.0.0.1", SERVER_PORT);
+	for (i = 0; i < LARGE && !ret; i++) {
+		ret = sock_pair(listener, IPV4, "127.0.0.1", CROWD_PORT, &pair);
+		if (!ret)
+			ret = pair_bind(&pair, FIRST_DEVICE + i);
+	}
+	return ret ?: rule_commit(rule);
+}
+
+TEST(nothing_holds_what_a_commit_had_no_room_for)
+{
+	struct rlimit files = { 2 * LARGE + 100, 2 * LARGE + 100 };
+	struct rule rule;
+
+	REQUIRE_TCPDROP();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_EQ(0, rule_new(&rule, "crowd"));
+	ASSERT_EQ(0, rule_setf(&rule, "port", "%d", SERVER_PORT));
+
+	EXPECT_EQ(0, netns_leave(netns_new, drop_large, &rule));
+	EXPECT_EQ(2 * LARGE, rule_result(&rule, "dropped"));
+	EXPECT_EQ(0, rule_result(&rule, "failed"));
+	EXPECT_EQ(0, rule_remove(&rule));
 }
 
 /* Minisocks hold no namespace: what a commit does not let go of stays in memory alone. */
